@@ -1,0 +1,44 @@
+"""The contract of an augmentation: a change of one training batch, on tensors, the same on every resume.
+
+A plug-in file holds a docstring, `KINDS` (the input kinds it changes), a frozen pydantic `Settings`, and
+`build(settings, inputs) -> Augment`, where `inputs` are the packed FieldSpecs. Plug-in files import torch inside
+`build` only. All randomness comes from the Draws given with the batch: a function of (seed, epoch, row, place in the
+recipe's list), never of torch's generators, so that resuming needs no replay and workers change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class AugmentSettings(BaseModel):
+    """Base of every augmentation's Settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Draws(Protocol):
+    """Counter-based random numbers for the rows of one batch."""
+
+    def uniform(self, count: int) -> Tensor:
+        """Return float32 [B, count] in [0, 1), fresh at each call, a function of seed, epoch, row and call number."""
+        ...
+
+    def shared(self, count: int) -> Tensor:
+        """Return float32 [count] in [0, 1), one draw for the whole batch (a function of seed and step)."""
+        ...
+
+
+class Augment(Protocol):
+    """Changes a batch `{group: tensor, "target": ..., "index": ...}`; returns a new mapping, never writes in place.
+
+    Mixing two rows (mixup, cutmix) adds "partner" (int64 [B], the row mixed in) and "share" (float32 [B], the weight of
+    the row itself in the loss); the loop weighs both losses.
+    """
+
+    def __call__(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]: ...

@@ -1,0 +1,1 @@
+"""Room: the plain answer beside the network."""

@@ -1,0 +1,1 @@
+"""The training loop and what it needs: batches, optimizers, schedules, precision, inference."""

@@ -1,0 +1,1 @@
+"""Room: raw values to compact arrays and back; free of torch."""

@@ -1,0 +1,58 @@
+"""The contract of a field: one kind of raw value, turned once into one compact array.
+
+A plug-in file holds a docstring, the constant `KIND` (see specs.FieldSpec), a frozen pydantic `Settings`, and
+`build(settings, name, role)`, where `role` is "input" or "target". Fields import numpy, pyarrow and at most Pillow or
+soundfile, never torch: an exported bundle predicts with them alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from dlw.specs import FieldSpec
+
+Role = Literal["input", "target"]
+State = dict[str, Any]
+"""What a field learned from the training split: JSON-able, stored in fields.json."""
+
+
+class FieldSettings(BaseModel):
+    """Base of every field's Settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Encoded(NamedTuple):
+    """One column as an array with rows on the first axis.
+
+    `bad` maps a row to the reason it cannot be used (a picture that does not open); the array holds zeros there.
+    `notes` are complete sentences for the user, at most one per kind of event ("3 values never seen in training").
+    """
+
+    array: np.ndarray
+    bad: dict[int, str]
+    notes: tuple[str, ...] = ()
+
+
+class Field(Protocol):
+    """A field bound to its settings and column name; raises DataError naming column, row and value."""
+
+    def fit(self, values: pa.ChunkedArray) -> State:
+        """Learn from the training split's values and return a JSON-able state."""
+        ...
+
+    def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
+        """Turn raw values into an array of the spec's dtype and shape [rows, *spec.shape]; never fits."""
+        ...
+
+    def decode(self, array: np.ndarray, state: State) -> list[Any]:
+        """Turn an encoded array back into plain Python values, one per row."""
+        ...
+
+    def spec(self, state: State) -> FieldSpec:
+        """Describe the encoded array to the network."""
+        ...

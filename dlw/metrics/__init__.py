@@ -1,0 +1,1 @@
+"""Room: numbers that judge predictions."""

@@ -1,0 +1,21 @@
+"""The contract of a model: pure torch from packed raw tensors to the task's output.
+
+A plug-in file holds a docstring, `INPUTS` (the input kinds it takes, see specs.FieldSpec), `OUTPUTS` (the output kinds
+it can give, see specs.OutputSpec), a frozen pydantic `Settings`, and `build(settings, inputs, output) -> nn.Module`
+whose forward takes `{group: tensor}` as packed by specs.pack_specs and returns [B, size], or [B, M, size]
+for an ensemble in one net.
+Plug-in files import torch only inside `build`, with the layers in a private `_file` of the room: checking a recipe and
+drawing its schema must not cost an import of torch. Everything numeric (scaling of pixels and numbers, filling of gaps,
+embedding of ids) happens inside the network, from FieldSpec.statistics kept as buffers, so an export takes raw inputs.
+Networks initialise from torch's global generator, which the caller seeds.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ModelSettings(BaseModel):
+    """Base of every model's Settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

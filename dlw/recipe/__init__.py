@@ -1,0 +1,1 @@
+"""Recipes: parse, schema, compose, check."""

@@ -1,0 +1,1 @@
+"""The run directory: layout, checkpoint store, journal, environment fingerprint, lock."""

@@ -1,0 +1,1 @@
+"""Room: where rows come from."""

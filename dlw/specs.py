@@ -1,0 +1,126 @@
+"""The nouns that fields, models and tasks share, so that none of them needs to know another.
+
+A field turns raw values into one compact array and describes it by a FieldSpec. Arrays of one `kind` that are plain
+columns (numbers, category ids) are packed side by side, so that a table of 14 columns reaches the model as two tensors.
+A task says what it wants out of the network by an OutputSpec. Nothing here imports torch: a bundle predicts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+"""Column group -> array with the rows on the first axis."""
+
+INDEX = "index"
+"""Batch key: int64 position of each row in its split."""
+
+TARGET = "target"
+"""Batch key and array group of the packed target columns."""
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """What a network needs to know of one input (or of the packed target).
+
+    `kind` names the meaning of the array and so the group it is packed into:
+      number    float32 [F], NaN where the value is missing; raw units, the model standardises
+      category  int64 [F], 0 is "missing or never seen in training", ids of column f run from 1 to sizes[f] - 1
+      labels    int8 [L], one column per label: 1 yes, 0 no, -1 not known
+      image     uint8 [C, H, W], raw pixels
+    As a *target*, a category has no id 0: ids run from 0 to sizes[0] - 1 and `labels` names them.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    columns: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    """Fitted on the training split; each value is a list with one entry per column (number: mean, std, edges;
+    image: mean, std per channel in units of 0..255)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping; `from_json` restores an equal spec."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FieldSpec:
+        """Restore a spec written by `to_json`."""
+        tuples = {key: tuple(data[key]) for key in ("shape", "columns", "sizes", "labels")}
+        return cls(kind=data["kind"], dtype=data["dtype"], statistics=dict(data["statistics"]), **tuples)
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What a task wants from the network: for kind `vector`, float [B, size].
+
+    A network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over members and
+    predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
+    """
+
+    kind: str
+    size: int
+    start: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions beside the truth, what a metric reads. N rows.
+
+    kind      prediction                         target
+    classes   float [N, K] probabilities         int64 [N]
+    labels    float [N, L] probabilities         int8 [N, L], -1 where not known
+    values    float64 [N, T] in the user's units float64 [N, T]
+    quantiles float64 [N, T, Q]                  float64 [N, T]; `levels` holds the Q levels
+    """
+
+    kind: str
+    prediction: np.ndarray
+    target: np.ndarray
+    names: tuple[str, ...] = ()
+    levels: tuple[float, ...] = ()
+
+    def take(self, rows: np.ndarray) -> Outcome:
+        """Return the outcome of some rows (indices or a mask)."""
+        return replace(self, prediction=self.prediction[rows], target=self.target[rows])
+
+
+PACKED_KINDS = ("number", "category", "labels")
+"""Kinds whose arrays [N, F] are packed side by side under the kind's name; others keep the field's own name."""
+
+
+def pack_specs(specs: Mapping[str, FieldSpec]) -> dict[str, FieldSpec]:
+    """Merge the specs of packed kinds into one spec per kind, in the order of the mapping."""
+    packed: dict[str, FieldSpec] = {}
+    for name, spec in specs.items():
+        group = spec.kind if spec.kind in PACKED_KINDS else name
+        packed[group] = _join(packed[group], spec) if group in packed else spec
+    return packed
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray], specs: Mapping[str, FieldSpec]) -> Arrays:
+    """Join arrays [N, F_i] of packed kinds along the last axis, in the same order as `pack_specs`."""
+    groups: dict[str, list[np.ndarray]] = {}
+    for name, spec in specs.items():
+        group = spec.kind if spec.kind in PACKED_KINDS else name
+        groups.setdefault(group, []).append(arrays[name])
+    return {group: parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1) for group, parts in groups.items()}
+
+
+def _join(left: FieldSpec, right: FieldSpec) -> FieldSpec:
+    keys: Sequence[str] = [*left.statistics, *(key for key in right.statistics if key not in left.statistics)]
+    statistics = {key: [*left.statistics.get(key, []), *right.statistics.get(key, [])] for key in keys}
+    return replace(
+        left,
+        shape=(left.shape[0] + right.shape[0],),
+        columns=left.columns + right.columns,
+        sizes=left.sizes + right.sizes,
+        labels=left.labels + right.labels,
+        statistics=statistics,
+    )

@@ -1,0 +1,1 @@
+"""Room: what comes out; loss, activation, decoding."""

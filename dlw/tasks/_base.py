@@ -1,0 +1,52 @@
+"""The contract of a task: what comes out of the network and how it is judged.
+
+A plug-in file holds a docstring, `TARGETS` (the target kinds it accepts, see specs.FieldSpec), a frozen pydantic
+`Settings`, and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns.
+Files import torch only inside the functions that compute with tensors, so that a bundle decodes without it.
+Shape legend: B rows, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from dlw.specs import Outcome, OutputSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TaskSettings(BaseModel):
+    """Base of every task's Settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Task(Protocol):
+    """A task bound to its settings and target."""
+
+    output: OutputSpec
+    monitor: str
+    """Metric that chooses the best checkpoint on the validation split unless the recipe names another."""
+    metrics: tuple[str, ...]
+    """Metrics reported unless the recipe names others."""
+
+    def loss(self, out: Tensor, target: Tensor) -> Tensor:
+        """Return each row's loss, float32 [B], from the network's output [B, K] and the encoded target [B, ...]."""
+        ...
+
+    def activate(self, out: Tensor) -> dict[str, Tensor]:
+        """Turn the network's output [B, K] into named answers in the user's units; traced into every export."""
+        ...
+
+    def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
+        """Lay answers beside the encoded target for the metrics."""
+        ...
+
+    def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Turn answers into the columns of the prediction table, one value per row in each."""
+        ...
