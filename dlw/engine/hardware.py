@@ -1,0 +1,73 @@
+"""Which device, how many threads, which precision: what `auto` means, decided once and said aloud."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from dlw.engine.allocator import keep_freed_memory
+from dlw.errors import UsageError
+from dlw.recipe.schema import Train
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in which number format a network runs."""
+
+    device: torch.device
+    precision: str
+    threads: int
+    is_memory_kept: bool
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context for the forward pass."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def __str__(self) -> str:
+        where = self.device.type
+        if where == "cpu":
+            where = f"cpu with {self.threads} thread{'s' if self.threads > 1 else ''}"
+        elif where == "cuda":
+            where = torch.cuda.get_device_name(self.device)
+        return f"{where}, {self.precision}"
+
+
+def prepare(train: Train) -> Hardware:
+    """Choose device and precision, set the thread count and tune the allocator of this process."""
+    device = _device(train.device)
+    threads = train.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    precision = train.precision
+    if precision == "auto":
+        precision = "bf16" if _has_fast_bf16(device) else "fp32"
+    return Hardware(device, precision, threads, keep_freed_memory())
+
+
+def _device(name: str) -> torch.device:
+    present = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if _has_mps() else [])]
+    if name == "auto":
+        return torch.device(present[-1])
+    kind, _, number = name.partition(":")
+    is_known = kind in present and (not number or (kind == "cuda" and number.isdigit()))
+    if not is_known or (number and int(number) >= torch.cuda.device_count()):
+        raise UsageError(f"train.device: {name} is not available here; available: auto, {', '.join(present)}")
+    return torch.device(name)
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # These two ask the processor (CPUID); without either, bf16 arithmetic is emulated and slower than fp32.
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

@@ -1,0 +1,91 @@
+"""From a network to answers: what validation, evaluation, prediction and every export share.
+
+Shape legend: B rows, M ensemble members, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlw.engine.batches import Batches, Resident, sequential_plan
+from dlw.engine.hardware import Hardware
+from dlw.specs import INDEX, TARGET, Arrays
+from dlw.tasks._base import Task
+
+
+class Predictor(nn.Module):
+    """A network with its task's activation: {group: tensor} -> {answer: tensor}; exports trace exactly this."""
+
+    def __init__(self, network: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.network = network
+        self.task = task
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return named answers [B, ...]; members of an ensemble are averaged after the activation."""
+        return activate(self.network(inputs), self.task)
+
+
+def activate(out: Tensor, task: Task) -> dict[str, Tensor]:
+    """Turn a network's output, [B, K] or [B, M, K], into the task's answers [B, ...] in float32."""
+    out = out.float()
+    if out.ndim == 2:
+        return task.activate(out)
+    members = out.shape[1]
+    answers = task.activate(out.flatten(0, 1))
+    return {name: answer.unflatten(0, (-1, members)).mean(dim=1) for name, answer in answers.items()}
+
+
+def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
+    """Return the loss of each row [B]; members of an ensemble learn one by one, their losses are averaged."""
+    out = out.float()
+    if out.ndim == 2:
+        return task.loss(out, target)
+    members = out.shape[1]
+    losses = task.loss(out.flatten(0, 1), target.repeat_interleave(members, dim=0))
+    return losses.unflatten(0, (-1, members)).mean(dim=1)
+
+
+@torch.inference_mode()
+def answer_batches(
+    predictor: Predictor,
+    batches: Batches,
+    batch_size: int,
+    hardware: Hardware | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Arrays, np.ndarray | None] | None:
+    """Answer every row in order; return the answers and, where batches hold a target, the loss of each row.
+
+    Returns None if `is_stopped` turns true on the way.
+    """
+    was_training = predictor.training
+    predictor.eval()
+    answers: list[dict[str, Tensor]] = []
+    losses: list[Tensor] = []
+    try:
+        for batch in batches.stream(sequential_plan(batches.num_rows, batch_size)):
+            if is_stopped():
+                return None
+            with hardware.autocast() if hardware else nullcontext():
+                out = predictor.network({name: t for name, t in batch.items() if name not in (TARGET, INDEX)})
+            answers.append(activate(out, predictor.task))
+            if TARGET in batch:
+                losses.append(row_losses(out, batch[TARGET], predictor.task))
+    finally:
+        predictor.train(was_training)
+    joined = {name: torch.cat([part[name] for part in answers]).cpu().numpy() for name in answers[0]}
+    return joined, torch.cat(losses).cpu().numpy() if losses else None
+
+
+def answer_arrays(predictor: Predictor, arrays: Arrays, batch_size: int = 256) -> Arrays:
+    """Answer rows held in memory, numpy in and numpy out, on the device the network is on."""
+    device = next(predictor.parameters()).device
+    inputs = {name: array for name, array in arrays.items() if name != TARGET}
+    result = answer_batches(predictor, Resident(inputs, device), batch_size)
+    assert result is not None
+    return result[0]
