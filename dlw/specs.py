@@ -32,7 +32,8 @@ class FieldSpec:
       category  int64 [F], 0 is "missing or never seen in training", ids of column f run from 1 to sizes[f] - 1
       labels    int8 [L], one column per label: 1 yes, 0 no, -1 not known
       image     uint8 [C, H, W], raw pixels
-    As a *target*, a category has no id 0: ids run from 0 to sizes[0] - 1 and `labels` names them.
+    As a *target*, a category has no id 0: ids run from 0 to sizes[0] - 1 and `labels` names them; statistics hold
+    `counts`: for a category one list of rows per id, for labels one [no, yes, not known] per label.
     """
 
     kind: str
@@ -85,6 +86,8 @@ class Outcome:
     target: np.ndarray
     names: tuple[str, ...] = ()
     levels: tuple[float, ...] = ()
+    positive: int = 1
+    """Of two classes, the id that precision, recall and their kin ask about."""
 
     def take(self, rows: np.ndarray) -> Outcome:
         """Return the outcome of some rows (indices or a mask)."""
