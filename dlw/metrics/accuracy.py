@@ -1,0 +1,20 @@
+"""Share of rows whose most probable class is the true one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dlw.specs import Outcome
+
+KINDS = ("classes",)
+HIGHER_IS_BETTER = True
+
+
+def per_row(outcome: Outcome) -> np.ndarray:
+    """Return 1 for a hit and 0 for a miss, [N]."""
+    return (outcome.prediction.argmax(1) == outcome.target).astype(np.float64)
+
+
+def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
+    """Return the weighted share of hits."""
+    return float(np.average(per_row(outcome), weights=weight)) if len(outcome.target) else float("nan")

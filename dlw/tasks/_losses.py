@@ -1,0 +1,72 @@
+"""Losses per row, on tensors; kept apart so that the plug-ins import torch only when they compute.
+
+Shape legend: B rows, K classes, L labels, T targets, Q quantile levels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def cross_entropy(
+    logits_BK: Tensor, target_B: Tensor, *, smoothing: float, gamma: float, weight_K: Tensor | None
+) -> Tensor:
+    """Return softmax cross-entropy [B]; `gamma` focuses on hard rows (Lin et al. 2017, arXiv:1708.02002, equation 4).
+
+    With smoothing s the target is (1 - s) on the true class plus s / K on every class (Szegedy et al. 2016,
+    arXiv:1512.00567, section 7).
+    """
+    if gamma == 0.0:
+        loss_B = F.cross_entropy(logits_BK.float(), target_B, reduction="none", label_smoothing=smoothing)
+    else:
+        log_p_BK = F.log_softmax(logits_BK.float(), dim=1)
+        log_p_B = log_p_BK.gather(1, target_B[:, None])[:, 0]
+        loss_B = (smoothing - 1.0) * log_p_B - smoothing * log_p_BK.mean(1)
+        loss_B = (1.0 - log_p_B.exp()).pow(gamma) * loss_B
+    return loss_B if weight_K is None else loss_B * weight_K[target_B]
+
+
+def binary_cross_entropy(
+    logits_BL: Tensor,
+    target_BL: Tensor,
+    *,
+    smoothing: float,
+    gamma: float,
+    weight_2L: Tensor | None,
+    known_per_row: float,
+) -> Tensor:
+    """Return sigmoid cross-entropy [B] over the known labels of each row; gaps (-1) count nothing.
+
+    The sum over known labels is divided by `known_per_row`, the average number of known labels in a training row, so
+    that every known entry weighs the same whether its row has many gaps or few.
+    """
+    logits_BL = logits_BL.float()
+    yes_BL = target_BL > 0
+    goal_BL = yes_BL.float() * (1.0 - smoothing) + 0.5 * smoothing
+    loss_BL = F.binary_cross_entropy_with_logits(logits_BL, goal_BL, reduction="none")
+    if gamma != 0.0:
+        miss_BL = torch.sigmoid(torch.where(yes_BL, -logits_BL, logits_BL))
+        loss_BL = miss_BL.pow(gamma) * loss_BL
+    if weight_2L is not None:
+        loss_BL = loss_BL * torch.where(yes_BL, weight_2L[1], weight_2L[0])
+    return (loss_BL * (target_BL >= 0)).sum(1) / known_per_row
+
+
+def point_loss(out_BT: Tensor, goal_BT: Tensor, *, kind: str, huber_delta: float) -> Tensor:
+    """Return the squared, absolute or Huber loss [B], averaged over the targets."""
+    out_BT = out_BT.float()
+    if kind == "mse":
+        loss_BT = F.mse_loss(out_BT, goal_BT, reduction="none")
+    elif kind == "mae":
+        loss_BT = F.l1_loss(out_BT, goal_BT, reduction="none")
+    else:
+        loss_BT = F.huber_loss(out_BT, goal_BT, reduction="none", delta=huber_delta)
+    return loss_BT.mean(1)
+
+
+def pinball_loss(out_BTQ: Tensor, goal_BT: Tensor, level_Q: Tensor) -> Tensor:
+    """Return max(q d, (q - 1) d) of the difference d, averaged over targets and levels (Koenker and Bassett 1978)."""
+    difference_BTQ = goal_BT[:, :, None] - out_BTQ.float()
+    return torch.maximum(level_Q * difference_BTQ, (level_Q - 1.0) * difference_BTQ).mean((1, 2))

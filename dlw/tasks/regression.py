@@ -1,0 +1,145 @@
+"""Numbers out: one or several targets, as points or as quantiles.
+
+The network works in scaled units; the activation returns the user's units with the training statistics written into
+it as plain numbers, so every export carries them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from dlw.specs import FieldSpec, Outcome, OutputSpec
+from dlw.tasks._base import TaskSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TARGETS = ("number",)
+
+Level = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Settings(TaskSettings):
+    """Options of the task `regression`."""
+
+    scale: Literal["standard", "log", "none"] = Field(
+        "standard",
+        description="Units the network works in: standard (mean 0, deviation 1), log (log(1 + y), then standard; "
+        "for targets of 0 and above), none.",
+    )
+    loss: Literal["mse", "mae", "huber"] = Field("mse", description="Loss of a point, in scaled units.")
+    huber_delta: float = Field(1.0, gt=0, le=1e6, description="Where the Huber loss turns from square to straight.")
+    quantiles: list[Level] | None = Field(
+        None, min_length=1, max_length=99, description="Levels to answer instead of a point, such as [0.1, 0.5, 0.9]."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        set_here = self.model_fields_set
+        if self.quantiles is not None:
+            if self.quantiles != sorted(set(self.quantiles)):
+                raise ValueError("quantiles must rise, each level once")
+            if set_here & {"loss", "huber_delta"}:
+                raise ValueError("loss and huber_delta have no effect with quantiles, which use the pinball loss")
+        if "huber_delta" in set_here and self.loss != "huber":
+            raise ValueError("huber_delta has no effect unless loss is huber")
+        return self
+
+
+def build(settings: Settings, target: FieldSpec) -> RegressionTask:
+    """Bind the task to its target columns."""
+    return RegressionTask(settings, target)
+
+
+class RegressionTask:
+    """Numbers. Answers {"values": [B, T]}, with quantiles also {"quantiles": [B, T, Q]}, in the user's units."""
+
+    def __init__(self, settings: Settings, target: FieldSpec) -> None:
+        self.settings = settings
+        self.columns = target.columns
+        self.levels = tuple(settings.quantiles or ())
+        self.output = OutputSpec("vector", target.shape[0] * max(len(self.levels), 1))
+        self.monitor = "pinball" if self.levels else "rmse"
+        self.metrics: tuple[str, ...] = ("rmse", "mae", "r2")
+        if self.levels:
+            self.metrics = (*self.metrics, "pinball", "coverage")
+        self._shift, self._width = _scaling(settings.scale, target)
+        self._on_device: dict[Any, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def loss(self, out: Tensor, target: Tensor) -> Tensor:
+        """Return each row's loss [B] from [B, T] or [B, T * Q] and the target float32 [B, T] in the user's units."""
+        from dlw.tasks._losses import pinball_loss, point_loss
+
+        shift_T, width_T, level_Q = self._constants(out)
+        goal_BT = target.log1p() if self.settings.scale == "log" else target
+        goal_BT = (goal_BT - shift_T) / width_T
+        if self.levels:
+            return pinball_loss(out.unflatten(-1, (-1, len(self.levels))), goal_BT, level_Q)
+        return point_loss(out, goal_BT, kind=self.settings.loss, huber_delta=self.settings.huber_delta)
+
+    def activate(self, out: Tensor) -> dict[str, Tensor]:
+        """Return the answers in the user's units; quantiles are sorted, so they never cross.
+
+        Sorting never worsens the pinball loss (Chernozhukov, Fernández-Val and Galichon 2010, Econometrica 78(3)).
+        """
+        import torch
+
+        # Written as constants of the traced graph, so not taken from the tensors kept for the loss.
+        shift_T, width_T = torch.tensor(self._shift, device=out.device), torch.tensor(self._width, device=out.device)
+        if not self.levels:
+            values_BT = out.float() * width_T + shift_T
+            return {"values": self._unscale(values_BT)}
+        sorted_BTQ = out.float().unflatten(-1, (-1, len(self.levels))).sort(-1).values
+        quantiles_BTQ = self._unscale(sorted_BTQ * width_T[:, None] + shift_T[:, None])
+        return {"values": quantiles_BTQ[..., self.middle], "quantiles": quantiles_BTQ}
+
+    @property
+    def middle(self) -> int:
+        """The place of the level nearest to 0.5, whose quantile is the point answer."""
+        return int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))
+
+    def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
+        """Lay answers beside the true values."""
+        truth = np.asarray(target, np.float64)
+        if self.levels:
+            return Outcome("quantiles", np.asarray(answers["quantiles"], np.float64), truth, self.columns, self.levels)
+        return Outcome("values", np.asarray(answers["values"], np.float64), truth, self.columns)
+
+    def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return one column per target, and with quantiles `<target>_q<percent>` for each level."""
+        columns: dict[str, Any] = {}
+        for place, name in enumerate(self.columns):
+            columns[name] = np.asarray(answers["values"])[:, place]
+            for q, level in enumerate(self.levels):
+                columns[f"{name}_q{100 * level:g}"] = np.asarray(answers["quantiles"])[:, place, q]
+        return columns
+
+    def _unscale(self, values: Tensor) -> Tensor:
+        return values.exp() - 1.0 if self.settings.scale == "log" else values
+
+    def _constants(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        import torch
+
+        if like.device not in self._on_device:
+            made = [torch.tensor(values, device=like.device) for values in (self._shift, self._width, self.levels)]
+            self._on_device[like.device] = (made[0], made[1], made[2])
+        return self._on_device[like.device]
+
+
+def _scaling(scale: str, target: FieldSpec) -> tuple[list[float], list[float]]:
+    count = target.shape[0]
+    if scale == "none":
+        return [0.0] * count, [1.0] * count
+    shift = [float(value) for value in target.statistics["mean"]]
+    width = [float(value) or 1.0 for value in target.statistics["std"]]
+    if scale == "standard":
+        return shift, width
+    # Moments of the log by those of a lognormal with the same mean and deviation; only a choice of units.
+    variances = [math.log1p((w / (1.0 + max(m, 0.0))) ** 2) for m, w in zip(shift, width, strict=True)]
+    shift = [math.log1p(max(m, 0.0)) - v / 2 for m, v in zip(shift, variances, strict=True)]
+    return shift, [math.sqrt(v) or 1.0 for v in variances]
