@@ -1,17 +1,44 @@
 """The contract of an exporter: one artifact format.
 
-A plug-in file holds a docstring, a frozen pydantic `Settings`, `export(predictor, example, folder, settings)` which
-writes the model file(s) into `folder`, and `open_model(folder) -> Callable[[Arrays], Arrays]` which runs them, raw
-packed arrays in, named answers out. `predictor` is an nn.Module from {group: tensor} to {answer: tensor}; `example`
-holds at least 2 real rows. Proof of parity and the rest of the bundle are the export verb's work.
+A plug-in file holds a docstring, a frozen pydantic `Settings`, and
+  `FILES`       the names of the model files it writes, opened by nothing but the plug-in itself
+  `NEEDS_TORCH` whether answering from the artifact imports torch
+  `REOPENS`     None, or why dlw opens such a file only right after writing it, never one it was given
+  `export(predictor, example, folder, settings)`   writes FILES into `folder`
+  `open_model(artifact) -> Callable[[Arrays], Arrays]`   raw packed arrays in, named answers out
+`predictor` is an nn.Module in evaluation mode from {group: tensor} to {answer: tensor}, on the CPU; `example` holds at
+least 2 real rows as arrays. Proof of parity and the rest of the bundle are the export verb's work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class ExporterSettings(BaseModel):
     """Base of every exporter's Settings: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a plug-in opens again.
+
+    `read` returns the verified bytes of one of its FILES; `inputs` and `answers` are the names in the order of the
+    exported signature; `threads` None leaves the choice to the runtime; `rebuild` gives the network without its trained
+    weights, for formats that hold weights only (it imports torch).
+    """
+
+    read: Callable[[str], bytes]
+    inputs: tuple[str, ...]
+    answers: tuple[str, ...]
+    rebuild: Callable[[], nn.Module]
+    threads: int | None = None
