@@ -1,6 +1,6 @@
 """Batches of a split: resident (whole columns as tensors on the device) or streamed (encoded as they are needed).
 
-Both give the same batches in the same order, which depends on (seed, epoch) alone: a run can stop at any step and go on.
+Both give the same batches in the same order, a function of (seed, epoch): a run can stop at any step and go on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """AdamW, SGD and Muon as torch's fused kernels over flat lists, with their state as plain named tensors.
 
 AdamW and SGD call the kernels behind torch.optim's `fused=True` directly: the first construction of a torch.optim class
-imports the compiler stack (about a second). Numerically the two are the same, and a test says so. Muon is torch.optim's.
+imports the compiler stack (about a second). The numbers are the same, and a test says so. Muon is torch.optim's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Group:
 
     def __init__(self, named: dict[str, nn.Parameter], weight_decay: float, slots: tuple[str, ...]) -> None:
         self.named = named
-        self.parameters = list(named.values())
+        self.parameters: list[Tensor] = list(named.values())
         self.weight_decay = weight_decay
         self.slots = {slot: [torch.zeros_like(parameter) for parameter in self.parameters] for slot in slots}
         self.steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
@@ -170,7 +170,7 @@ class MuonWithAdamW:
 
 
 def _as_matrix(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """Lay a kernel [O, ...] out as a matrix [O, rest] in the order of the parameter's memory, a view of the parameter."""
+    """Lay a kernel [O, ...] out as a matrix [O, rest] in the order of the parameter's memory."""
     if parameter.ndim == 4 and not parameter.is_contiguous():
         tensor = tensor.permute(0, 2, 3, 1)
     return tensor.flatten(1)

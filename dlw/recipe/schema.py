@@ -142,7 +142,7 @@ class Train(Section):
     steps: Count | None = Field(None, description="Optimizer steps instead of epochs.")
     batch_size: Count = Field(64, description="Rows per optimizer step (before accumulation).")
     accumulate: Count = Field(1, description="Batches whose gradients are added up before a step.")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the hardware has it, else fp32."
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
@@ -151,7 +151,9 @@ class Train(Section):
     ema_decay: Fraction | None = Field(None, description="Average the weights with this decay and use the average.")
     clip_norm: Positive | None = Field(None, description="Largest gradient norm.")
     early_stopping: EarlyStopping | None = Field(None, description="Stop when validation no longer improves.")
-    validate_every: Interval = Field("1 epoch", description="How often the validation split is scored.")
+    validate_every: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|steps?)$")] = Field(
+        "1 epoch", description="How often the validation split is scored: `1 epoch`, `500 steps`."
+    )
     tensorboard: bool = Field(False, description="Also write TensorBoard events into the run (extra `tensorboard`).")
 
 

@@ -1,0 +1,203 @@
+"""The training loop: score, save, stop, learn. It knows no field, model or task by name.
+
+State lives in three values that are never merged: the Job (what), the store behind `Sink` (where), Progress (how far).
+Everything random is a function of (seed, step) or (seed, epoch, row), so a resumed run needs nothing replayed and ends
+with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlw.augment._base import Augment
+from dlw.engine import schedules
+from dlw.engine.average import Average
+from dlw.engine.batches import Batch, Batches, training_plan
+from dlw.engine.draws import RowDraws
+from dlw.engine.hardware import Hardware
+from dlw.engine.inference import Predictor, answer_batches, row_losses
+from dlw.engine.nonfinite import explain
+from dlw.engine.optimizers import Optimizer
+from dlw.engine.progress import Plan, Progress
+from dlw.progress import Listener
+from dlw.recipe.schema import Scheduler, Train
+from dlw.specs import INDEX, TARGET, Outcome
+from dlw.tasks._base import Task
+
+HEARTBEAT_SECONDS = 0.25
+EVALUATION_BATCH = 256
+
+Metric = Callable[[Outcome], float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be learned: everything the loop needs, already built."""
+
+    network: nn.Module
+    task: Task
+    optimizer: Optimizer
+    scheduler: Scheduler
+    settings: Train
+    seed: int
+    hardware: Hardware
+    train: Batches
+    validation: Batches | None
+    validation_target: np.ndarray | None
+    augments: Sequence[Augment]
+    metrics: Mapping[str, Metric]
+    monitor: str
+    is_higher_better: bool
+    average: Average | None = None
+    inputs: frozenset[str] = frozenset()
+    """Groups of the batch that the network takes."""
+
+
+class Sink(Protocol):
+    """Where the loop leaves its results."""
+
+    def record(self, values: Mapping[str, float | int]) -> None:
+        """Append one line to the journal."""
+        ...
+
+    def save(self, job: Job, progress: Progress, *, is_best: bool) -> None:
+        """Store a checkpoint durably."""
+        ...
+
+
+def run(
+    job: Job, plan: Plan, progress: Progress, sink: Sink, listener: Listener, is_stopped: Callable[[], bool]
+) -> bool:
+    """Train until the plan is done; return False if `is_stopped` ended it early, with everything saved.
+
+    Raises NonFiniteError, with nothing of the bad step saved.
+    """
+    batches = job.train.stream(
+        training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, plan.first_batch(progress))
+    )
+    meter = _Meter(job, plan, progress, listener)
+    plan.note_save(progress)
+    job.network.train()
+    while True:
+        is_last = progress.step >= plan.total_steps
+        is_best = False
+
+        # Score the validation split where it is due, unless that happened before a stop.
+        if plan.is_validation_due(progress):
+            outcome = _validate(job, progress, meter, is_stopped)
+            if outcome is None:
+                sink.save(job, progress, is_best=False)
+                return False
+            is_best = progress.note(outcome.get(job.monitor), job.is_higher_better, job.settings.early_stopping)
+            sink.record(outcome)
+            meter.report(outcome)
+            progress.start_interval()
+        is_last = is_last or progress.is_out_of_patience(job.settings.early_stopping)
+
+        # Save where it is due; the best and the last state always are.
+        is_stopping = is_stopped() and not is_last
+        progress.is_finished = is_last
+        if is_best or is_last or is_stopping or plan.is_save_due(progress):
+            sink.save(job, progress, is_best=is_best)
+            plan.note_save(progress)
+        if is_last or is_stopping:
+            return is_last
+
+        # Learn from the next batches.
+        _seed_step(job, progress.step)
+        for _ in range(job.settings.accumulate):
+            _backward(job, next(batches), progress, plan)
+        if job.settings.clip_norm:
+            nn.utils.clip_grad_norm_(job.network.parameters(), job.settings.clip_norm)
+        job.optimizer.step(schedules.factor(job.scheduler, progress.step, plan.total_steps))
+        if job.average:
+            job.average.update(job.network, progress.step)
+        progress.step += 1
+        meter.tick()
+
+
+def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:
+    """Add one batch's gradients; on a CPU a loss that is not finite is met before it does harm."""
+    for place, augment in enumerate(job.augments):
+        batch = augment(batch, RowDraws(job.seed, plan.epoch(progress), batch[INDEX], place))
+    loss = batch_loss(job, batch)
+    if job.hardware.device.type == "cpu" and not math.isfinite(loss.item()):
+        raise explain(job.network, batch, progress.step)
+    (loss / job.settings.accumulate).backward()
+    progress.add_loss(loss.detach())
+
+
+def batch_loss(job: Job, batch: Batch) -> Tensor:
+    """Return the mean loss of a batch; rows mixed with a partner weigh both targets by the row's share."""
+    inputs = {name: tensor for name, tensor in batch.items() if name in job.inputs}
+    with job.hardware.autocast():
+        out = job.network(inputs)
+    losses = row_losses(out, batch[TARGET], job.task)
+    if "partner" in batch:
+        share = batch["share"]
+        losses = share * losses + (1 - share) * row_losses(out, batch[TARGET][batch["partner"]], job.task)
+    return losses.mean()
+
+
+def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[[], bool]) -> dict[str, float] | None:
+    """Score the averaged (or the plain) network; None if a stop came on the way."""
+    meter.check_finite()
+    record: dict[str, float] = {"step": progress.step, "epoch": meter.plan.passes(progress), **progress.interval_loss()}
+    if job.validation is None:
+        return record
+    network = job.average.network if job.average else job.network
+    result = answer_batches(Predictor(network, job.task), job.validation, EVALUATION_BATCH, job.hardware, is_stopped)
+    if result is None:
+        return None
+    answers, losses = result
+    assert losses is not None
+    assert job.validation_target is not None
+    outcome = job.task.outcome(answers, job.validation_target)
+    record["validation/loss"] = float(losses.mean())
+    record |= {f"validation/{name}": metric(outcome) for name, metric in job.metrics.items()}
+    return record
+
+
+def _seed_step(job: Job, step: int) -> None:
+    """Seed torch's global generator (dropout) as a function of (seed, step)."""
+    seed = (job.seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 1) & 0x7FFFFFFFFFFFFFFF
+    if job.hardware.device.type == "cpu":
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed also visits every other kind of device
+    else:
+        torch.manual_seed(seed)
+
+
+class _Meter:
+    """Tells the listener how it goes, a few times a second, and reads the device no more often than that."""
+
+    def __init__(self, job: Job, plan: Plan, progress: Progress, listener: Listener) -> None:
+        self._job, self.plan, self._progress, self._listener = job, plan, progress, listener
+        self._next = time.monotonic()
+        self._values: dict[str, float] = {}
+
+    def tick(self) -> None:
+        """Report if the last report is a while ago."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + HEARTBEAT_SECONDS
+            self.check_finite()
+            self._values |= self._progress.interval_loss()
+            self._listener.progress("train", self._progress.step, self.plan.total_steps, self._values)
+
+    def report(self, record: Mapping[str, float]) -> None:
+        """Report a validation."""
+        self._values = {name: value for name, value in record.items() if "/" in name}
+        self._listener.progress("validation", self._progress.step, self.plan.total_steps, self._values)
+
+    def check_finite(self) -> None:
+        """Raise NonFiniteError if the running loss left the finite numbers (devices where each step is not checked)."""
+        if not all(math.isfinite(value) for value in self._progress.interval_loss().values()):
+            raise explain(self._job.network, None, self._progress.step)

@@ -1,0 +1,101 @@
+"""From a checked recipe and fitted fields to task, network and training job: where plug-ins meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dlw import registry
+from dlw.recipe.check import settings
+from dlw.recipe.schema import Recipe
+from dlw.specs import Outcome
+from dlw.tasks._base import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from dlw.engine.batches import Batches
+    from dlw.engine.hardware import Hardware
+    from dlw.engine.loop import Job, Metric
+    from dlw.verbs._fitted import Fitted
+
+
+def build_task(recipe: Recipe, fitted: Fitted) -> Task:
+    """Return the recipe's task, bound to the fitted target."""
+    task: Task = registry.load("tasks", recipe.task.type).build(settings("tasks", recipe.task), fitted.target)
+    return task
+
+
+def build_network(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
+    """Return the recipe's network with its first weights, a function of the seed."""
+    import torch
+
+    torch.manual_seed(recipe.seed)
+    module = registry.load("models", recipe.model.type)
+    network: nn.Module = module.build(settings("models", recipe.model), fitted.inputs, task.output)
+    return network
+
+
+def metric_names(recipe: Recipe, task: Task) -> tuple[str, ...]:
+    """Return the metrics of the recipe, else the task's."""
+    return tuple(recipe.evaluate.metrics) if recipe.evaluate.metrics is not None else task.metrics
+
+
+def monitored(recipe: Recipe, task: Task) -> tuple[str, bool]:
+    """Return the journal key that chooses the best checkpoint, and whether higher is better."""
+    key = recipe.checkpoint.monitor or f"validation/{task.monitor}"
+    metric = key.removeprefix("validation/")
+    return key, False if metric == "loss" else bool(registry.load("metrics", metric).HIGHER_IS_BETTER)
+
+
+def validation_metrics(recipe: Recipe, task: Task) -> dict[str, Metric]:
+    """Return the metrics that are computed at every validation: the recipe's and the monitored one."""
+    monitor = monitored(recipe, task)[0].removeprefix("validation/")
+    names = dict.fromkeys([*metric_names(recipe, task), *([monitor] if monitor != "loss" else [])])
+    return {name: partial(_unweighted, registry.load("metrics", name).compute) for name in names}
+
+
+def _unweighted(compute: Any, outcome: Outcome) -> float:
+    return float(compute(outcome, None))
+
+
+def build_job(
+    recipe: Recipe,
+    fitted: Fitted,
+    hardware: Hardware,
+    splits: Mapping[str, Batches],
+    validation_target: np.ndarray | None,
+) -> Job:
+    """Put everything the loop needs together, ready for the first step."""
+    from dlw.engine import optimizers
+    from dlw.engine.average import Average
+    from dlw.engine.loop import Job
+    from dlw.engine.memory import place
+
+    task = build_task(recipe, fitted)
+    network = place(build_network(recipe, fitted, task), hardware.device)
+    monitor, is_higher_better = monitored(recipe, task)
+    augments = [
+        registry.load("augment", block.type).build(settings("augment", block), fitted.inputs)
+        for block in recipe.data.augment
+    ]
+    return Job(
+        network=network,
+        task=task,
+        optimizer=optimizers.build(recipe.optimizer, network),
+        scheduler=recipe.lr_scheduler,
+        settings=recipe.train,
+        seed=recipe.seed,
+        hardware=hardware,
+        train=splits["train"],
+        validation=splits.get("validation"),
+        validation_target=validation_target,
+        augments=augments,
+        metrics=validation_metrics(recipe, task),
+        monitor=monitor,
+        is_higher_better=is_higher_better,
+        average=Average(network, recipe.train.ema_decay) if recipe.train.ema_decay else None,
+        inputs=frozenset(fitted.inputs),
+    )
