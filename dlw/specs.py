@@ -43,7 +43,7 @@ class FieldSpec:
     sizes: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
-    """Fitted on the training split; each value is a list with one entry per column (number: mean, std, edges;
+    """Fitted on the training split; each value is a list with one entry per column (number: mean, std, quantiles;
     image: mean, std per channel in units of 0..255)."""
 
     def to_json(self) -> dict[str, Any]:
