@@ -2,6 +2,9 @@
 
 A plug-in file holds a docstring, `KINDS` (the Outcome kinds it reads), `HIGHER_IS_BETTER`, and
 `compute(outcome: Outcome, weight: np.ndarray | None) -> float`, with `weight` float64 [N] row weights (bootstrap
-counts) and NaN as the honest answer where the metric is undefined (one class only). A metric may also offer
-`per_row(outcome) -> float64 [N]` when it is the plain mean of its rows, which makes intervals cheap.
+counts) and NaN as the honest answer where the metric is undefined (one class only). Two optional functions make
+intervals cheap, and a metric offers at most one of them: `per_row(outcome) -> float64 [N]` when it is the plain mean of
+its rows, or `resampled(outcome, weight_RN) -> float64 [R]`, the metric under R sets of row weights at once.
+Everything is numpy; the tests hold each metric against scikit-learn.
+Shape legend: N rows, K classes, L labels, T targets, Q levels, R resamples.
 """

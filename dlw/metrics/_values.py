@@ -12,8 +12,3 @@ def point(outcome: Outcome) -> np.ndarray:
     if outcome.kind == "values":
         return outcome.prediction
     return outcome.prediction[..., int(np.argmin(np.abs(np.asarray(outcome.levels) - 0.5)))]
-
-
-def mean(values_N: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows; NaN where there is no row."""
-    return float(np.average(values_N, weights=weight)) if len(values_N) else float("nan")

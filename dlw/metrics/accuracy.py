@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("classes",)
@@ -17,4 +18,4 @@ def per_row(outcome: Outcome) -> np.ndarray:
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
     """Return the weighted share of hits."""
-    return float(np.average(per_row(outcome), weights=weight)) if len(outcome.target) else float("nan")
+    return mean(per_row(outcome), weight)
