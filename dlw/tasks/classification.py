@@ -179,5 +179,6 @@ def _tensor_on(values: np.ndarray | None, like: Tensor, kept: dict[Any, Tensor])
     if values is None:
         return None
     if like.device not in kept:
-        kept[like.device] = torch.tensor(values, device=like.device)
+        with torch.inference_mode(False):  # made in validation, used in training
+            kept[like.device] = torch.tensor(values, device=like.device)
     return kept[like.device]

@@ -6,13 +6,13 @@ it as plain numbers, so every export carries them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from dlw.errors import DataError
 from dlw.specs import FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import TaskSettings
 
@@ -52,7 +52,7 @@ class Settings(TaskSettings):
 
 
 def build(settings: Settings, target: FieldSpec) -> RegressionTask:
-    """Bind the task to its target columns."""
+    """Bind the task to its target columns; raises DataError where `scale: log` meets negative targets."""
     return RegressionTask(settings, target)
 
 
@@ -126,7 +126,8 @@ class RegressionTask:
         import torch
 
         if like.device not in self._on_device:
-            made = [torch.tensor(values, device=like.device) for values in (self._shift, self._width, self.levels)]
+            with torch.inference_mode(False):  # made in validation, used in training
+                made = [torch.tensor(values, device=like.device) for values in (self._shift, self._width, self.levels)]
             self._on_device[like.device] = (made[0], made[1], made[2])
         return self._on_device[like.device]
 
@@ -139,7 +140,10 @@ def _scaling(scale: str, target: FieldSpec) -> tuple[list[float], list[float]]:
     width = [float(value) or 1.0 for value in target.statistics["std"]]
     if scale == "standard":
         return shift, width
-    # Moments of the log by those of a lognormal with the same mean and deviation; only a choice of units.
-    variances = [math.log1p((w / (1.0 + max(m, 0.0))) ** 2) for m, w in zip(shift, width, strict=True)]
-    shift = [math.log1p(max(m, 0.0)) - v / 2 for m, v in zip(shift, variances, strict=True)]
-    return shift, [math.sqrt(v) or 1.0 for v in variances]
+    logs = []
+    for name, edges in zip(target.columns, target.statistics["edges"], strict=True):
+        if edges[0] < 0:
+            raise DataError(f"task: scale: log needs targets of 0 and above, but {name} starts at {edges[0]:g}")
+        logs.append(np.log1p(edges))
+    # The quantiles stand for the column: good enough for a choice of units.
+    return [float(values.mean()) for values in logs], [float(values.std()) or 1.0 for values in logs]
