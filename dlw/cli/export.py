@@ -1,0 +1,48 @@
+"""`dlw export`: a run as an artifact that predicts without dlw's training code, proven equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlw.cli.options import AsJson, Code, Quiet, add_code
+from dlw.cli.screen import emit, tell
+
+if TYPE_CHECKING:
+    from dlw.verbs.export import Exported
+
+
+def export_cli(
+    run: Annotated[Path, typer.Argument(help="A run directory, such as runs/digits-1.")],
+    format: Annotated[
+        str | None, typer.Option(help="As `dlw list exporters` shows [default: the recipe's, else onnx].")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The bundle [default: RUN/exports/FORMAT].")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Largest accepted difference from the network.")] = None,
+    code: Code = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn a run into one artifact, proven equal.
+
+    Real rows go through the network and through the artifact; it is kept only if both answer alike.
+
+    \b
+    dlw export runs/digits-1
+    """
+    from dlw.cli.terminal import Terminal
+    from dlw.verbs.export import export
+
+    add_code(code)
+    with Terminal(quiet) as listener:
+        result = export(run, format=format, out=out, tolerance=tolerance, listener=listener)
+    if as_json:
+        emit(result.to_json())
+    else:
+        _draw(result)
+
+
+def _draw(result: Exported) -> None:
+    tell(str(result))

@@ -1,0 +1,122 @@
+"""`dlw`: puts the commands together and turns whatever happens into output and an exit code.
+
+Commands import their verbs when they run, so that help and typos are answered at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from dlw import __version__
+from dlw.cli.benchmark import benchmark_cli
+from dlw.cli.doctor import doctor_cli
+from dlw.cli.evaluate import evaluate_cli
+from dlw.cli.export import export_cli
+from dlw.cli.failures import as_resource_error, report, report_bug
+from dlw.cli.list import list_cli
+from dlw.cli.predict import predict_cli
+from dlw.cli.recipe import recipe_app
+from dlw.cli.runs import runs_cli
+from dlw.cli.screen import finish, prepare_streams, tell
+from dlw.cli.train import LATEST, train_cli
+from dlw.errors import DlwError, UsageError, did_you_mean
+
+app = typer.Typer(name="dlw", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("train")(train_cli)
+app.command("evaluate")(evaluate_cli)
+app.command("predict")(predict_cli)
+app.command("export")(export_cli)
+app.command("benchmark")(benchmark_cli)
+app.add_typer(recipe_app, name="recipe")
+app.command("list")(list_cli)
+app.command("runs")(runs_cli)
+app.command("doctor")(doctor_cli)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        tell(f"dlw {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Deep learning from YAML recipes: train, evaluate, predict, export, benchmark.
+
+    \b
+    dlw train digits      a first run, on data that comes along
+    dlw list recipes      what else is ready to run
+    """
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every error ends here."""
+    prepare_streams()
+    words = _completed(arguments)
+    as_json = "--json" in words
+    try:
+        code = _invoke(words)
+        finish()
+    except DlwError as error:
+        code = report(error, as_json)
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the one place where an unforeseen error becomes a message
+        resource = as_resource_error(error)
+        code = report(resource, as_json) if resource else report_bug(error, as_json)
+    return code
+
+
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """Ask for help where nothing is asked, and let `--resume` without a run mean the newest one."""
+    words = [*arguments]
+    if words in ([], ["recipe"]):
+        return [*words, "--help"]
+    if words[0] == "train" and "--resume" in words:
+        place = words.index("--resume") + 1
+        if place == len(words) or words[place].startswith("-"):
+            words.insert(place, LATEST)
+    return words
+
+
+def _invoke(words: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("dlw", [*words]) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except TyperException as error:
+        raise UsageError(_usage_message(error)) from None
+    return 0
+
+
+def _usage_message(error: TyperException) -> str:
+    """Say what is wrong with the command line, the nearest word, and where the help is."""
+    context = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)
+    message = error.format_message().rstrip(".")
+    if context is None:
+        return message
+    if option and message.startswith("No such option"):
+        known = [name for item in context.command.params for name in (*item.opts, *item.secondary_opts)]
+        message = f"No such option: {option}{did_you_mean(option, known)}"
+    return f"{message[0].lower()}{message[1:]}\nhelp: {context.command_path} --help"

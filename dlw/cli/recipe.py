@@ -1,0 +1,187 @@
+"""`dlw recipe`: check, show, compare, write and copy recipes; draws their schema for editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dlw.cli.options import AsJson, Code, Sets, add_code
+from dlw.cli.screen import emit, say, tell
+from dlw.errors import Problem, RecipeError, UsageError, did_you_mean
+
+recipe_app = typer.Typer(help="Check, show, compare, write and copy recipes.", rich_markup_mode=None)
+
+Reference = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of an installed one.")]
+
+
+@recipe_app.command("check")
+def check_cli(
+    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipe files or names.")],
+    sets: Sets = None,
+    code: Code = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find all that is wrong with recipes.
+
+    No data is read.
+
+    \b
+    dlw recipe check my.yaml -s train.epochs=5
+    """
+    from dlw.recipe.check import load_recipe
+
+    add_code(code)
+    problems: list[Problem] = []
+    checked: list[dict[str, Any]] = []
+    for reference in recipes:
+        try:
+            loaded = load_recipe(reference, sets or ())
+        except RecipeError as error:
+            problems.extend(error.problems)
+            continue
+        recipe = loaded.recipe
+        found = {"file": str(loaded.file), "name": recipe.name, "task": recipe.task.type, "model": recipe.model.type}
+        checked.append(found)
+        if not as_json:
+            tell("{file}: good ({name}: {task} with {model})".format(**found))
+    if problems:
+        raise RecipeError(problems)
+    if as_json:
+        emit({"recipes": checked})
+
+
+@recipe_app.command("show")
+def show_cli(
+    recipe: Reference,
+    sets: Sets = None,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="With every default filled in, also the plug-ins'.")
+    ] = False,
+    code: Code = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a recipe as it will run.
+
+    \b
+    dlw recipe show digits --resolved
+    """
+    from dlw.recipe.check import load_recipe
+    from dlw.recipe.compose import dump, resolve
+
+    add_code(code)
+    tree = resolve(load_recipe(recipe, sets or ()).recipe)
+    if as_json:
+        emit(tree)
+    else:
+        tell(dump(tree).rstrip())
+
+
+@recipe_app.command("diff")
+def diff_cli(
+    first: Reference,
+    second: Reference,
+    code: Code = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print in what two recipes differ.
+
+    \b
+    dlw recipe diff digits my.yaml
+    """
+    from dlw.recipe.check import load_recipe
+    from dlw.recipe.compose import resolve
+
+    add_code(code)
+    left, right = (_flat(resolve(load_recipe(reference).recipe)) for reference in (first, second))
+    paths = [path for path in [*left, *(key for key in right if key not in left)] if left.get(path) != right.get(path)]
+    changes = [{"path": path, "first": left.get(path), "second": right.get(path)} for path in paths]
+    if as_json:
+        emit({"differences": changes})
+        return
+    for change in changes:
+        tell(f"{change['path']}: {_short(change['first'])} -> {_short(change['second'])}")
+    if not changes:
+        say("no differences")
+
+
+@recipe_app.command("schema")
+def schema_cli() -> None:
+    """Print the JSON Schema, for editors.
+
+    \b
+    dlw recipe schema > recipe.schema.json
+    """
+    from dlw.recipe.schema import json_schema
+
+    tell(json.dumps(json_schema(), indent=2))
+
+
+@recipe_app.command("new")
+def new_cli(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A table, or a folder of pictures or tables.")],
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to learn.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write here instead of stdout.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a recipe for data of your own.
+
+    \b
+    dlw recipe new houses.csv --target price -o houses.yaml
+    """
+    from dlw.verbs.new import new
+
+    text = new(data, target=target)
+    if out is None:
+        tell(text.rstrip())
+        return
+    _write_new(out, text)
+    say(f"wrote {out}\nnext: dlw train {out}")
+
+
+@recipe_app.command("copy")
+def copy_cli(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An installed recipe, as `dlw list recipes` shows it.")],
+    out: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to [default: NAME.yaml here].")] = None,
+) -> None:
+    """Copy an installed recipe, to change it.
+
+    \b
+    dlw recipe copy digits mine.yaml
+    """
+    from dlw.cli.list import installed_recipes
+
+    known = installed_recipes()
+    if name not in known:
+        raise UsageError(f"no recipe is called {name}{did_you_mean(name, known)} (`dlw list recipes` shows all)")
+    out = out or Path(f"{name}.yaml")
+    _write_new(out, known[name].read_text(encoding="utf-8"))
+    say(f"wrote {out}\nnext: dlw train {out}")
+
+
+def _write_new(out: Path, text: str) -> None:
+    """Write a file that must not exist yet."""
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{out} exists already: choose another name, or remove it first") from None
+
+
+def _flat(tree: Any, path: str = "") -> dict[str, Any]:
+    """Return `a.b[0].c` -> value for every leaf; an empty mapping or list is a leaf."""
+    if isinstance(tree, dict) and tree:
+        pairs = [(f"{path}.{key}" if path else str(key), value) for key, value in tree.items()]
+    elif isinstance(tree, list) and tree and any(isinstance(item, dict) for item in tree):
+        pairs = [(f"{path}[{number}]", value) for number, value in enumerate(tree)]
+    else:
+        return {path: tree}
+    return {key: leaf for name, value in pairs for key, leaf in _flat(value, name).items()}
+
+
+def _short(value: Any) -> str:
+    return "(none)" if value is None else json.dumps(value, ensure_ascii=False)
