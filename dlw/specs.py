@@ -43,8 +43,8 @@ class FieldSpec:
     sizes: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
-    """Fitted on the training split; each value is a list with one entry per column (number: mean, std, quantiles;
-    image: mean, std per channel in units of 0..255)."""
+    """Fitted on the training split; each value is a list with one entry per column (number: mean, std, quantiles and
+    rising bin edges; image: mean, std per channel in units of 0..255)."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; `from_json` restores an equal spec."""
