@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,9 +80,7 @@ def run(
 
     Raises NonFiniteError, with nothing of the bad step saved.
     """
-    batches = job.train.stream(
-        training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, plan.first_batch(progress))
-    )
+    batches = training_batches(job, plan, progress)
     meter = _Meter(job, plan, progress, listener)
     plan.note_save(progress)
     job.network.train()
@@ -111,17 +109,27 @@ def run(
         if is_last or is_stopping:
             return is_last
 
-        # Learn from the next batches.
-        _seed_step(job, progress.step)
-        for _ in range(job.settings.accumulate):
-            _backward(job, next(batches), progress, plan)
-        if job.settings.clip_norm:
-            nn.utils.clip_grad_norm_(job.network.parameters(), job.settings.clip_norm)
-        job.optimizer.step(schedules.factor(job.scheduler, progress.step, plan.total_steps))
-        if job.average:
-            job.average.update(job.network, progress.step)
-        progress.step += 1
+        learn(job, plan, progress, batches)
         meter.tick()
+
+
+def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) -> None:
+    """Take one optimizer step from the next `accumulate` batches."""
+    _seed_step(job, progress.step)
+    for _ in range(job.settings.accumulate):
+        _backward(job, next(batches), progress, plan)
+    if job.settings.clip_norm:
+        nn.utils.clip_grad_norm_(job.network.parameters(), job.settings.clip_norm)
+    job.optimizer.step(schedules.factor(job.scheduler, progress.step, plan.total_steps))
+    if job.average:
+        job.average.update(job.network, progress.step)
+    progress.step += 1
+
+
+def training_batches(job: Job, plan: Plan, progress: Progress) -> Iterator[Batch]:
+    """Yield the run's batches, for ever, from where it stands."""
+    start = plan.first_batch(progress)
+    return job.train.stream(training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, start))
 
 
 def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:

@@ -1,0 +1,177 @@
+"""A training session: the run directory, recipe and fitted fields of a new or a continued run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlw.errors import RunError, UsageError
+from dlw.progress import Listener
+from dlw.recipe.check import load_recipe
+from dlw.recipe.compose import dump, resolve
+from dlw.recipe.schema import Block, Recipe
+from dlw.runs import environment, store
+from dlw.runs.disk import write_atomic
+from dlw.runs.journal import Journal
+from dlw.runs.layout import Run
+from dlw.specs import Arrays
+from dlw.verbs._fitted import Fitted, fit
+from dlw.verbs._rows import load_tables, resolve_inputs
+from dlw.verbs._trained import read_fitted, restore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlw.engine.loop import Job
+    from dlw.engine.progress import Progress
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a new and a continued run have in common before the first step."""
+
+    run: Run
+    recipe: Recipe
+    fitted: Fitted
+    tables: Mapping[str, pa.Table]
+
+
+def begin(reference: str | Path, sets: Sequence[str], run: Run, listener: Listener) -> Session:
+    """Read recipe and data, fit the fields and write all of it into a new run directory."""
+    loaded = load_recipe(reference, sets)
+    tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
+    recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
+    recipe = _with_absolute_source(recipe, loaded.root)
+    fitted = fit(recipe, tables["train"], listener)
+    write_atomic(run.recipe, loaded.text.encode())
+    write_atomic(run.resolved, dump(resolve(recipe)).encode())
+    write_atomic(run.fields, json.dumps(fitted.to_json(), indent=1).encode())
+    return Session(run, recipe, fitted, tables)
+
+
+def reopen(run: Run, listener: Listener) -> Session:
+    """Read recipe, data and fitted fields of an existing run; nothing is fitted again."""
+    loaded = load_recipe(run.resolved)
+    tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
+    return Session(run, loaded.recipe, read_fitted(run), tables)
+
+
+def _with_absolute_source(recipe: Recipe, root: Path) -> Recipe:
+    """Pin relative data paths that exist, so that the resolved recipe runs from its own folder too."""
+
+    def pinned(value: str) -> str:
+        return str((root / value).resolve()) if not Path(value).is_absolute() and (root / value).exists() else value
+
+    source = recipe.data.source
+    if isinstance(source, str):
+        source = pinned(source)
+    elif isinstance(source, list):
+        source = [pinned(part) for part in source]
+    else:
+        options = {key: pinned(value) if isinstance(value, str) else value for key, value in source.options.items()}
+        source = Block.model_validate({"type": source.type, **options})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})
+
+
+def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    """Return what must be equal for an exact resume: versions, threads, kernels, `--code` files, the data itself."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
+        digest.update(memoryview(arrays[name]).cast("B") if arrays[name].flags.c_contiguous else arrays[name].tobytes())
+    plugins = {f"{room}/{name}": sha256 for room, name, sha256 in code}
+    return {**environment.fingerprint(), "data": digest.hexdigest(), "code": plugins}
+
+
+class RunSink:
+    """Leaves the loop's results in a run directory; see engine.loop.Sink."""
+
+    def __init__(self, run: Run, keep: int, prints: Mapping[str, Any]) -> None:
+        self._run, self._keep, self._prints = run, keep, prints
+        self._journal = Journal(run.metrics)
+        self.listeners: list[Callable[[Mapping[str, float | int]], object]] = []
+
+    def record(self, values: Mapping[str, float | int]) -> None:
+        """Append a line to metrics.jsonl and tell the listeners."""
+        self._journal.append(values)
+        for listener in self.listeners:
+            listener(values)
+
+    def save(self, job: Job, progress: Progress, *, is_best: bool) -> None:
+        """Store weights, optimizer, average and progress; weights that are not finite are never stored."""
+        tensors = {"model": job.network.state_dict(), "optimizer": job.optimizer.state()}
+        if job.average:
+            tensors["ema"] = job.average.network.state_dict()
+        state = {"progress": progress.to_json(), "fingerprint": dict(self._prints)}
+        store.save(self._run, progress.step, tensors, state, keep=self._keep, is_best=is_best)
+
+
+def restore_job(job: Job, run: Run, prints: Mapping[str, Any], allow_inexact: bool, listener: Listener) -> Progress:
+    """Load the newest sound checkpoint into a job and cut the journal back to it.
+
+    Raises RunError where the continuation could not be exact and that is not allowed.
+    """
+    import torch
+
+    from dlw.engine.progress import Progress
+
+    saved = store.load(run, "last", listener)
+    changes = environment.differences(saved.state["fingerprint"], prints)
+    if changes and not allow_inexact:
+        raise RunError(
+            f"{run.folder}: continuing would not give the same weights: {'; '.join(changes)}. "
+            "Restore these, or accept a different result with --allow-inexact"
+        )
+    if changes:
+        listener.warn(f"continuing inexactly: {'; '.join(changes)}")
+    restore(job.network, saved.tensors["model"], saved.path)
+    if job.average:
+        restore(job.average.network, saved.tensors["ema"], saved.path)
+    live = job.optimizer.state()
+    problem = store.mismatch(saved.tensors["optimizer"], live)
+    if problem:
+        raise RunError(f"{saved.path}: the stored optimizer does not fit the recipe's: {problem}")
+    with torch.no_grad():
+        for name, tensor in live.items():
+            tensor.copy_(saved.tensors["optimizer"][name])
+    progress = Progress.from_json(saved.state["progress"])
+    Journal(run.metrics).truncate_after(progress.validated)
+    return progress
+
+
+class LoggedListener:
+    """Passes everything on and keeps lines and warnings, with the time, in the run's log.txt."""
+
+    def __init__(self, listener: Listener, log: Path) -> None:
+        self._listener, self._log = listener, log
+
+    def line(self, text: str) -> None:
+        """See Listener."""
+        self._write(text)
+        self._listener.line(text)
+
+    def warn(self, text: str) -> None:
+        """See Listener."""
+        self._write(f"warning: {text}")
+        self._listener.warn(text)
+
+    def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        """See Listener; validations are also logged."""
+        if stage == "validation":
+            self._write(f"step {done}/{total} " + " ".join(f"{name}={value:.6g}" for name, value in values.items()))
+        self._listener.progress(stage, done, total, values)
+
+    def _write(self, text: str) -> None:
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n")
+
+
+def refuse_changes(sets: Sequence[str]) -> None:
+    """A continued run follows its own recipe: changes are refused rather than half obeyed."""
+    if sets:
+        raise UsageError(f"--resume continues the run's own recipe; --set {sets[0]} would change it: start a new run")

@@ -1,0 +1,74 @@
+"""Open a finished or interrupted run for use: its recipe, fitted fields and network with the chosen weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlw.errors import CheckpointError
+from dlw.progress import Listener, Silent
+from dlw.recipe.check import load_recipe
+from dlw.recipe.schema import Recipe
+from dlw.runs import store
+from dlw.runs.layout import Run, open_run
+from dlw.tasks._base import Task
+from dlw.verbs._fitted import Fitted
+from dlw.verbs._network import build_network, build_task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dlw.engine.hardware import Hardware
+    from dlw.engine.inference import Predictor
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run ready to answer."""
+
+    run: Run
+    recipe: Recipe
+    root: Path
+    fitted: Fitted
+    task: Task
+    predictor: Predictor
+    hardware: Hardware
+    step: int
+
+
+def open_trained(folder: Path, which: str = "best", listener: Listener | None = None) -> Trained:
+    """Load a run with its best (or `last`) weights, the averaged ones where the run keeps an average.
+
+    Raises RunError or CheckpointError; a checkpoint that does not fit the network is refused.
+    """
+    from dlw.engine.hardware import prepare
+    from dlw.engine.inference import Predictor
+    from dlw.engine.memory import place
+
+    listener = listener or Silent()
+    run = open_run(folder)
+    loaded = load_recipe(run.resolved)
+    fitted = read_fitted(run)
+    task = build_task(loaded.recipe, fitted)
+    hardware = prepare(loaded.recipe.train)
+    network = place(build_network(loaded.recipe, fitted, task), hardware.device)
+    saved = store.load(run, which, listener)
+    restore(network, saved.tensors.get("ema") or saved.tensors["model"], saved.path)
+    predictor = Predictor(network, task).eval().requires_grad_(False)
+    return Trained(run, loaded.recipe, loaded.root, fitted, task, predictor, hardware, saved.step)
+
+
+def read_fitted(run: Run) -> Fitted:
+    """Return the run's fitted fields."""
+    return Fitted.from_json(json.loads(run.fields.read_bytes()))
+
+
+def restore(network: nn.Module, tensors: Mapping[str, Tensor], place: Path) -> None:
+    """Copy stored weights into a network; raises CheckpointError naming what does not fit."""
+    problem = store.mismatch(tensors, network.state_dict())
+    if problem:
+        raise CheckpointError(f"{place}: the stored weights do not fit the recipe's network: {problem}")
+    network.load_state_dict(dict(tensors))

@@ -1,0 +1,291 @@
+"""`dlw train`: learn what a recipe says, keep everything in a run directory, continue exactly where a run stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw import registry
+from dlw.errors import DataError, Interrupted
+from dlw.progress import Listener, Silent
+from dlw.recipe.check import load_recipe
+from dlw.recipe.schema import Recipe
+from dlw.runs import store
+from dlw.runs.disk import write_json
+from dlw.runs.layout import Run, create_run, open_run
+from dlw.runs.lock import hold
+from dlw.specs import TARGET, Arrays
+from dlw.verbs._network import build_job, monitored
+from dlw.verbs._session import (
+    LoggedListener,
+    RunSink,
+    Session,
+    begin,
+    fingerprint,
+    refuse_changes,
+    reopen,
+    restore_job,
+)
+
+if TYPE_CHECKING:
+    from dlw.engine.batches import Batches
+    from dlw.engine.hardware import Hardware
+    from dlw.engine.loop import Job
+    from dlw.engine.progress import Plan, Progress
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training came to. Times in seconds, memory in bytes."""
+
+    run: str
+    name: str
+    step: int
+    total_steps: int
+    epochs: float
+    is_finished: bool
+    monitor: str
+    best: float | None
+    best_step: int | None
+    validation: dict[str, float]
+    parameters: int
+    seconds: float
+    samples_per_second: float
+    hardware: str
+    dry_run: dict[str, Any] = field(default_factory=dict)
+    """For `--dry-run`: estimated seconds and peak memory of the whole run, rows per split, column groups."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping."""
+        return asdict(self)
+
+
+def train(
+    reference: str | Path | None = None,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    sets: Sequence[str] = (),
+    dry_run: bool = False,
+    allow_inexact: bool = False,
+    code: Sequence[Path] = (),
+    listener: Listener | None = None,
+) -> TrainResult:
+    """Train by a recipe (a path or an installed name), or continue the run `resume`.
+
+    Raises Interrupted, with everything saved, where a signal stopped it.
+    """
+    listener = listener or Silent()
+    plugins = [(*registry.add_code(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in code]
+    if resume is not None:
+        refuse_changes(sets)
+        run = open_run(resume)
+        with hold(run):
+            store.clean(run)
+            listener = LoggedListener(listener, run.log)
+            return _train(reopen(run, listener), plugins, listener, is_resumed=True, allow_inexact=allow_inexact)
+    assert reference is not None, "a recipe or a run to resume"
+    if dry_run:
+        with tempfile.TemporaryDirectory(prefix="dlw-dry-run-") as folder:
+            run = create_run("dry-run", Path(folder) / "run")
+            return _dry_run(begin(reference, sets, run, listener), plugins, listener)
+    run = create_run(load_recipe(reference, sets).recipe.name, out)
+    with hold(run):
+        listener = LoggedListener(listener, run.log)
+        return _train(begin(reference, sets, run, listener), plugins, listener)
+
+
+def _train(
+    session: Session,
+    plugins: Sequence[tuple[str, str, str]],
+    listener: Listener,
+    *,
+    is_resumed: bool = False,
+    allow_inexact: bool = False,
+) -> TrainResult:
+    """Build the job, restore it if continued, run the loop and say what came of it."""
+    from dlw.engine import loop
+    from dlw.engine.progress import Plan, Progress
+    from dlw.engine.signals import catch_stop
+
+    run, recipe = session.run, session.recipe
+    if is_resumed:
+        recipe = _with_recorded_threads(run, recipe)
+    job, prints = _prepare(session, recipe, plugins, listener)
+    plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
+    sink = RunSink(run, recipe.checkpoint.keep, prints)
+    progress = Progress()
+    if is_resumed and store.has_checkpoint(run):
+        progress = restore_job(job, run, prints, allow_inexact, listener)
+        listener.line(f"continuing {run.folder} at step {progress.step} of {plan.total_steps}")
+    elif is_resumed:
+        listener.warn(f"{run.folder} stopped before its first checkpoint: starting at step 0")
+        sink.reset()
+    if not is_resumed:
+        write_json(run.environment, prints)
+    if progress.is_finished:
+        listener.line(f"{run.folder} is finished: nothing is left to train")
+        return _result(session, job, plan, progress, sink, 0.0, 0)
+    first, start = progress.step, time.perf_counter()
+    with catch_stop() as request, _events(run, recipe, sink):
+        is_done = loop.run(job, plan, progress, sink, listener, request)
+    seconds = time.perf_counter() - start
+    if not is_done:
+        assert request.signal_number is not None
+        raise Interrupted(
+            f"stopped at step {progress.step} of {plan.total_steps}, everything is saved; "
+            f"continue with: dlw train --resume {run.folder}",
+            request.signal_number,
+        )
+    return _result(session, job, plan, progress, sink, seconds, progress.step - first)
+
+
+def _prepare(
+    session: Session, recipe: Recipe, plugins: Sequence[tuple[str, str, str]], listener: Listener
+) -> tuple[Job, dict[str, Any]]:
+    """Encode the data and build the job; return it with the fingerprint that an exact resume needs."""
+    from dlw.engine.hardware import prepare
+
+    hardware = prepare(recipe.train)
+    listener.line(f"training on {hardware}")
+    splits: dict[str, Batches] = {}
+    printed: Arrays = {}
+    validation_target = None
+    for split in ("train", "validation"):
+        if split in session.tables:
+            splits[split], arrays = _batches(session, recipe, split, hardware, listener)
+            printed |= {f"{split}/{name}": array for name, array in arrays.items()}
+            validation_target = arrays[TARGET] if split == "validation" else None
+    shutil.rmtree(session.run.folder / ".cache", ignore_errors=True)
+    job = build_job(recipe, session.fitted, hardware, splits, validation_target)
+    if job.validation is None:
+        listener.warn("there is no validation split: the last checkpoint counts as the best")
+    parameters = sum(parameter.numel() for parameter in job.network.parameters())
+    listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")
+    return job, fingerprint(printed, plugins)
+
+
+def _batches(
+    session: Session, recipe: Recipe, split: str, hardware: Hardware, listener: Listener
+) -> tuple[Batches, Arrays]:
+    """Return the batches of a split, resident or streamed, and the arrays that are in memory."""
+    from dlw.engine.batches import Resident, Streamed
+
+    table, data = session.tables[split], recipe.data
+    fitted = session.fitted
+    row_bytes = sum(
+        int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in (*fitted.inputs.values(), fitted.target)
+    )
+    is_resident = data.resident is True or (data.resident == "auto" and row_bytes * len(table) < _memory_limit())
+    listener.line(
+        f"{split}: {len(table):,} rows, {row_bytes * len(table) / 2**20:,.1f} MiB encoded, "
+        + ("held in memory" if is_resident else "streamed")
+    )
+    if is_resident:
+        encoded = fitted.encode(table, with_target=True, listener=listener, max_bad=data.max_bad)
+        if len(encoded.rows) == 0:
+            raise DataError(f"split {split}: none of its {len(table)} rows can be used")
+        return Resident(encoded.arrays, hardware.device), encoded.arrays
+
+    def encode(rows: np.ndarray) -> Arrays:
+        chunk = table.take(rows)
+        return fitted.encode(chunk, with_target=True, listener=Silent(), max_bad=0.0).arrays
+
+    target = {} if split == "train" else {TARGET: fitted.encode_target(table, listener)}
+    return Streamed(encode, len(table), hardware.device, recipe.train.workers), target
+
+
+def _memory_limit() -> float:
+    """Return how many bytes of encoded rows may stay in memory: two fifths of what is free now."""
+    import os
+
+    return 0.4 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _with_recorded_threads(run: Run, recipe: Recipe) -> Recipe:
+    """Continue with the thread count the run began with: it decides the order of sums."""
+    import json
+
+    threads = json.loads(run.environment.read_bytes())["threads"] if run.environment.exists() else None
+    return (
+        recipe.model_copy(update={"train": recipe.train.model_copy(update={"threads": threads})}) if threads else recipe
+    )
+
+
+@contextlib.contextmanager
+def _events(run: Run, recipe: Recipe, sink: RunSink) -> Iterator[None]:
+    """Also write TensorBoard events while the block runs, where the recipe asks for them."""
+    if not recipe.train.tensorboard:
+        yield
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(run.folder / "tensorboard")) as writer:
+        sink.listeners.append(
+            lambda values: [writer.add_scalar(k, v, values["step"]) for k, v in values.items() if k != "step"]
+        )
+        yield
+
+
+def _result(
+    session: Session, job: Job, plan: Plan, progress: Progress, sink: RunSink, seconds: float, steps: int
+) -> TrainResult:
+    monitor, _ = monitored(session.recipe, job.task)
+    rows = steps * session.recipe.train.batch_size * session.recipe.train.accumulate
+    return TrainResult(
+        run=str(session.run.folder),
+        name=session.recipe.name,
+        step=progress.step,
+        total_steps=plan.total_steps,
+        epochs=plan.passes(progress),
+        is_finished=progress.is_finished,
+        monitor=monitor,
+        best=progress.best,
+        best_step=progress.best_step,
+        validation={key: value for key, value in sink.best().items() if key.startswith("validation/")},
+        parameters=sum(parameter.numel() for parameter in job.network.parameters()),
+        seconds=round(seconds, 3),
+        samples_per_second=round(rows / seconds, 1) if seconds else 0.0,
+        hardware=str(job.hardware),
+    )
+
+
+def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener: Listener) -> TrainResult:
+    """Take a few steps, validate, save and load in a throw-away folder, then estimate the whole run."""
+    import resource
+
+    from dlw.engine import loop
+    from dlw.engine.progress import Plan, Progress
+
+    recipe = session.recipe
+    job, prints = _prepare(session, recipe, plugins, listener)
+    plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
+    total_steps, steps = plan.total_steps, min(3, plan.total_steps)
+    sink = RunSink(session.run, recipe.checkpoint.keep, prints)
+    progress, seconds = Progress(), []
+    batches = loop.training_batches(job, plan, progress)
+    for _ in range(steps):
+        start = time.perf_counter()
+        loop.learn(job, plan, progress, batches)
+        seconds.append(time.perf_counter() - start)
+    plan.total_steps = steps
+    loop.run(job, plan, progress, sink, listener, lambda: False)
+    restore_job(job, session.run, prints, False, listener)
+    plan.total_steps = total_steps
+    result = _result(session, job, plan, progress, sink, sum(seconds), steps)
+    estimate = {
+        "seconds": round(min(seconds) * total_steps, 1),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "rows": {split: len(table) for split, table in session.tables.items()},
+        "inputs": {name: list(spec.shape) for name, spec in session.fitted.inputs.items()},
+    }
+    return TrainResult(**{**asdict(result), "run": "", "dry_run": estimate})
