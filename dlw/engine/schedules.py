@@ -18,6 +18,6 @@ def factor(scheduler: Scheduler, step: int, total: int) -> float:
         return (1 - math.cos(math.pi * rise)) / 2 if scheduler.type == "one_cycle" else rise
     if scheduler.type == "constant":
         return 1.0
-    done = min(1.0, (step - warmup) / max(1.0, total - warmup)) if warmup else step / max(1, total)
+    done = max(0.0, step - warmup) / max(1.0, total - warmup)
     fall = (1 + math.cos(math.pi * done)) / 2 if scheduler.type in ("one_cycle", "cosine") else 1 - done
     return scheduler.final_fraction + (1 - scheduler.final_fraction) * fall
