@@ -1,0 +1,98 @@
+"""What the bits of a training depend on besides recipe and data: versions, threads, processor, math library settings.
+
+Only the fields listed here are stored; the environment of the process is never dumped.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlw import __version__
+
+_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+)
+"""Settings of the math libraries that change bits; their values are short words, anything else is not stored."""
+
+_WORD = re.compile(r"[A-Za-z0-9_.,:-]{0,64}")
+
+
+def fingerprint(device: str = "cpu") -> dict[str, Any]:
+    """Return the fingerprint of this process, JSON-able; call it when the number of threads is set."""
+    import numpy as np
+    import torch
+
+    found: dict[str, Any] = {
+        "dlw": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "processor": _processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "mkl": torch.backends.mkl.is_available(),
+        "onednn": torch.backends.mkldnn.is_available(),
+        "math_settings": {name: os.environ[name] for name in _VARIABLES if _WORD.fullmatch(os.environ.get(name, "\n"))},
+        "float32_matmul": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "device": device,
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(device)
+        found["cuda"] = torch.version.cuda
+    return found
+
+
+def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return one text per field that differs, "threads: 2 then, 4 now"; empty means that a resume is exact.
+
+    The patch version of Python is not compared, and neither is any field that `fingerprint` does not know.
+    """
+    texts = []
+    for name in _FIELDS:
+        then, here = _comparable(name, saved.get(name)), _comparable(name, now.get(name))
+        if then != here:
+            texts.append(f"{name.replace('_', ' ')}: {_shown(then)} then, {_shown(here)} now")
+    return texts
+
+
+_FIELDS = (
+    *("dlw", "python", "torch", "numpy", "platform", "processor", "cpu_capability", "threads", "mkl", "onednn"),
+    *("math_settings", "float32_matmul", "deterministic", "device", "gpu", "cuda"),
+)
+
+
+def _comparable(name: str, value: Any) -> Any:
+    if name == "python" and isinstance(value, str):
+        return ".".join(value.split(".")[:2])
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
+    return "not known" if value is None else str(value)
+
+
+def _processor() -> str:
+    """Return the model name of the processor: math libraries choose their kernels by it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else platform.processor()
