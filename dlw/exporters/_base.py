@@ -3,9 +3,12 @@
 A plug-in file holds a docstring, a frozen pydantic `Settings`, and
   `FILES`       the names of the model files it writes, opened by nothing but the plug-in itself
   `NEEDS_TORCH` whether answering from the artifact imports torch
+  `WEIGHTS_ONLY` whether the artifact lacks the network itself, so that the bundle carries the resolved recipe
   `REOPENS`     None, or why dlw opens such a file only right after writing it, never one it was given
   `export(predictor, example, folder, settings)`   writes FILES into `folder`
   `open_model(artifact) -> Callable[[Arrays], Arrays]`   raw packed arrays in, named answers out
+  `usage(inputs, answers) -> str`   Python for the bundle's README: answer without dlw, run inside the folder; `inputs`
+                maps each group to {"dtype": ..., "shape": ["rows", ...]}
 `predictor` is an nn.Module in evaluation mode from {group: tensor} to {answer: tensor}, on the CPU; `example` holds at
 least 2 real rows as arrays. Proof of parity and the rest of the bundle are the export verb's work.
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from dlw.errors import RunError
 from dlw.exporters._base import Artifact, ExporterSettings
 from dlw.exporters._wire import refuse_external_data
+from dlw.runs import disk
 from dlw.specs import Arrays
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 FILES = (MODEL_FILE,)
 NEEDS_TORCH = False
+WEIGHTS_ONLY = False
 REOPENS = None
 ROWS = "rows"
 """Name of the free first axis of every input and output."""
@@ -58,7 +61,7 @@ def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settin
     _clean(model)
     _check_signature(model, inputs, traced.answers, settings.opset)
     onnx.checker.check_model(model, full_check=True)
-    (folder / MODEL_FILE).write_bytes(model.SerializeToString())
+    disk.write_new(folder / MODEL_FILE, [model.SerializeToString()])
 
 
 def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
@@ -80,6 +83,22 @@ def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
         return dict(zip(artifact.answers, session.run(list(artifact.answers), feeds), strict=True))
 
     return answer
+
+
+def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
+    """Return Python that answers two rows with onnxruntime and numpy."""
+    names = {_input_name(group, answers): entry for group, entry in inputs.items()}
+    feeds = "".join(
+        f"    {json.dumps(name)}: np.zeros({(2, *entry['shape'][1:])}, np.{entry['dtype']}),\n"
+        for name, entry in names.items()
+    )
+    return (
+        "import numpy as np\nimport onnxruntime\n\n"
+        f'session = onnxruntime.InferenceSession("{MODEL_FILE}", providers=["CPUExecutionProvider"])\n'
+        f"rows = {{\n{feeds}}}\n"
+        f"answers = session.run({json.dumps(list(answers))}, rows)\n"
+        "print([answer.shape for answer in answers])"
+    )
 
 
 def _input_name(group: str, answers: tuple[str, ...]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlw.errors import RunError
 from dlw.exporters._base import Artifact, ExporterSettings
+from dlw.runs import disk
 from dlw.specs import Arrays
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.safetensors"
 FILES = (MODEL_FILE,)
 NEEDS_TORCH = True
+WEIGHTS_ONLY = True
 REOPENS = None
 
 
@@ -39,7 +41,7 @@ def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settin
             continue
         first_name[key] = name
         stored[name] = tensor.contiguous().clone()
-    (folder / MODEL_FILE).write_bytes(save(stored, metadata={"tied": json.dumps(tied)}))
+    disk.write_new(folder / MODEL_FILE, [save(stored, metadata={"tied": json.dumps(tied)})])
 
 
 def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
@@ -64,3 +66,11 @@ def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
         return {name: answers[name].numpy() for name in artifact.answers}
 
     return answer
+
+
+def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
+    """Return Python that lists the weights; answering needs dlw, or the same network built from the recipe."""
+    return (
+        f'from safetensors.numpy import load_file\n\nweights = load_file("{MODEL_FILE}")\n'
+        "print({name: array.shape for name, array in weights.items()})"
+    )

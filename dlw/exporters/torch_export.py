@@ -8,11 +8,13 @@ program only right after writing it, to prove it, and never one that it is given
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlw.exporters._base import Artifact, ExporterSettings
+from dlw.runs import disk
 from dlw.specs import Arrays
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.pt2"
 FILES = (MODEL_FILE,)
 NEEDS_TORCH = True
+WEIGHTS_ONLY = False
 REOPENS = "opening a torch.export program can run code that is hidden in it; open it yourself with torch.export.load"
 
 
@@ -39,7 +42,7 @@ def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settin
     buffer = io.BytesIO()
     with _graph.quiet():
         torch.export.save(program, buffer)
-    (folder / MODEL_FILE).write_bytes(buffer.getvalue())
+    disk.write_new(folder / MODEL_FILE, [buffer.getbuffer()])
 
 
 def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
@@ -57,3 +60,16 @@ def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
         return {name: output.numpy() for name, output in zip(artifact.answers, outputs, strict=True)}
 
     return answer
+
+
+def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
+    """Return Python that answers two rows with torch."""
+    tensors = "".join(
+        f"    torch.zeros({(2, *entry['shape'][1:])}, dtype=torch.{entry['dtype']}),  # {json.dumps(name)}\n"
+        for name, entry in inputs.items()
+    )
+    return (
+        f'import torch\n\nmodel = torch.export.load("{MODEL_FILE}").module()\n'
+        f"answers = model(\n{tensors})\n"
+        f"print(dict(zip({json.dumps(list(answers))}, [answer.shape for answer in answers])))"
+    )

@@ -1,0 +1,179 @@
+"""Runs and exported bundles made ready to answer, behind one face. Opening an ONNX bundle imports no torch.
+
+A bundle is a folder: the model file(s), fields.json (raw values to arrays), bundle.json (what it is, its signature and
+the sha256 of every other file that is read), parity.json (the proof) and README.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw import __version__, registry
+from dlw.errors import RunError
+from dlw.exporters._base import Artifact
+from dlw.progress import Listener, Silent
+from dlw.recipe.check import settings
+from dlw.recipe.schema import Block
+from dlw.runs import disk
+from dlw.specs import TARGET, Arrays
+from dlw.tasks._base import Task
+from dlw.verbs._fitted import Fitted
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BUNDLE_FILE, FIELDS_FILE, PARITY_FILE, RECIPE_FILE = "bundle.json", "fields.json", "parity.json", "recipe.resolved.yaml"
+BUNDLE_VERSION = 1
+ROWS_AT_ONCE = 256
+MAX_MANIFEST_BYTES = 16 * 2**20
+MAX_FILE_BYTES = 64 * 2**30
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """A run or bundle that answers: raw packed arrays in, named answers out, any number of rows."""
+
+    name: str
+    folder: Path
+    format: str
+    """The exporter of a bundle; `run` for a run directory."""
+    fitted: Fitted
+    task: Task
+    answer: Callable[[Arrays], Arrays]
+    model_bytes: int
+    step: int
+
+    def answer_rows(self, arrays: Arrays, rows_at_once: int = ROWS_AT_ONCE) -> Arrays:
+        """Answer in pieces, so that memory does not grow with the number of rows; there must be one at least."""
+        inputs = {name: array for name, array in arrays.items() if name != TARGET}
+        total = len(next(iter(inputs.values())))
+        parts = [
+            self.answer({name: array[start : start + rows_at_once] for name, array in inputs.items()})
+            for start in range(0, total, rows_at_once)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def is_bundle(folder: Path) -> bool:
+    """Say whether a folder holds an exported bundle."""
+    return (folder / BUNDLE_FILE).is_file()
+
+
+def open_target(folder: Path, threads: int | None = None, listener: Listener | None = None) -> Answerer:
+    """Open a run directory or a bundle; raises RunError when it is neither, damaged, or of a newer dlw."""
+    if is_bundle(folder):
+        return open_bundle(folder, threads)
+    from dlw.engine.inference import answer_arrays
+    from dlw.verbs._trained import open_trained
+
+    trained = open_trained(folder, listener=listener or Silent())
+    predictor = trained.predictor
+    return Answerer(
+        name=trained.recipe.name,
+        folder=folder,
+        format="run",
+        fitted=trained.fitted,
+        task=trained.task,
+        answer=lambda arrays: answer_arrays(predictor, arrays, batch_size=ROWS_AT_ONCE),
+        model_bytes=sum(tensor.numel() * tensor.element_size() for tensor in predictor.state_dict().values()),
+        step=trained.step,
+    )
+
+
+def open_bundle(folder: Path, threads: int | None = None, *, own: bool = False) -> Answerer:
+    """Open a bundle. `own` says that this process has just written it, which lets every format be opened."""
+    manifest = read_manifest(folder)
+    exporter = registry.load("exporters", manifest["format"])
+    if exporter.REOPENS and not own:
+        raise RunError(f"{folder}: dlw does not open {manifest['format']} bundles it is given: {exporter.REOPENS}")
+    files = VerifiedFiles(folder, manifest["files"])
+    fitted = Fitted.from_json(json.loads(files.read(FIELDS_FILE)))
+    block = Block.model_validate(manifest["task"])
+    task: Task = registry.load("tasks", block.type).build(settings("tasks", block), fitted.target)
+    artifact = Artifact(
+        read=files.read,
+        inputs=tuple(manifest["inputs"]),
+        answers=tuple(manifest["answers"]),
+        rebuild=lambda: _rebuild(folder, files, fitted, task),
+        threads=threads,
+    )
+    return Answerer(
+        name=manifest["name"],
+        folder=folder,
+        format=manifest["format"],
+        fitted=fitted,
+        task=task,
+        answer=exporter.open_model(artifact),
+        model_bytes=sum(manifest["files"][name]["bytes"] for name in exporter.FILES),
+        step=manifest["step"],
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return bundle.json; raises RunError when it is no bundle of this version."""
+    path = folder / BUNDLE_FILE
+    try:
+        manifest = json.loads(disk.read(path, limit_bytes=MAX_MANIFEST_BYTES))
+    except (FileNotFoundError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: cannot be read as a bundle: {error}; export again") from error
+    if not isinstance(manifest, dict):
+        raise RunError(f"{path}: expected a mapping; export again")
+    if manifest.get("bundle") != BUNDLE_VERSION:
+        raise RunError(
+            f"{path}: bundle version {manifest.get('bundle')} written by dlw {manifest.get('dlw')}; "
+            f"this is dlw {__version__}, which reads version {BUNDLE_VERSION}: export again with the same dlw"
+        )
+    kinds = {"name": str, "format": str, "task": dict, "inputs": dict, "answers": dict, "files": dict, "step": int}
+    for key, kind in kinds.items():
+        if not isinstance(manifest.get(key), kind):
+            raise RunError(f"{path}: {key} is missing or wrong; export again")
+    return manifest
+
+
+def file_entry(content: bytes) -> dict[str, Any]:
+    """Return what bundle.json keeps of a file."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+@dataclass(frozen=True)
+class VerifiedFiles:
+    """The files of a bundle; the bytes that are returned are those that were checked."""
+
+    folder: Path
+    entries: Mapping[str, Any]
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; raises RunError when it is missing or not what was written."""
+        path = self.folder / name
+        entry = self.entries.get(name)
+        if not _FILE_NAME.fullmatch(name) or not isinstance(entry, dict):
+            raise RunError(f"{path}: is not a file of this bundle; export again")
+        try:
+            content = bytes(disk.read(path, limit_bytes=MAX_FILE_BYTES))
+        except FileNotFoundError as error:
+            raise RunError(f"{path}: is missing; export again") from error
+        if file_entry(content) != entry:
+            sizes = f"{len(content):,} bytes found, {entry.get('bytes')} written"
+            raise RunError(f"{path}: checksum differs ({sizes}); export again")
+        return content
+
+
+def _rebuild(folder: Path, files: VerifiedFiles, fitted: Fitted, task: Task) -> nn.Module:
+    """Return the network of the bundle's recipe with untrained weights."""
+    from dlw.engine.inference import Predictor
+    from dlw.recipe.check import load_recipe
+    from dlw.verbs._network import build_network
+
+    files.read(RECIPE_FILE)
+    recipe = load_recipe(folder / RECIPE_FILE).recipe
+    return Predictor(build_network(recipe, fitted, task), task).eval().requires_grad_(False)

@@ -1,0 +1,183 @@
+"""`predict`: answers for new rows, from a run or a bundle, as columns or as a file written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw.errors import DataError, UsageError, did_you_mean
+from dlw.progress import Listener, Silent
+from dlw.specs import Arrays
+from dlw.verbs._bundle import Answerer, open_target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlw.verbs._inputs import Piece
+
+ROW, FILE, UNSEEN = "row", "file", "unseen"
+OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
+WARNED = 20
+"""Rows that cannot be used are warned of one by one up to this many; all are in the result."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row without an answer. `row` counts from 0 in its file."""
+
+    file: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers beside what tells the rows apart.
+
+    `columns` map a name to one value per answered row: `file` and `row` (from 0), columns that were kept, the answers
+    as the task names them and, only if there are any, `unseen`: the columns whose value training never saw.
+    """
+
+    name: str
+    columns: dict[str, list[Any]]
+    bad: list[BadRow] = field(default_factory=list)
+    output: Path | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """Number of answered rows."""
+        return len(next(iter(self.columns.values())))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield one mapping per row."""
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(self.columns, values, strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping; with an output file the answers are there and not here."""
+        answers = {} if self.output else {"predictions": list(self.rows())}
+        return {
+            "name": self.name,
+            "rows": self.num_rows,
+            "output": str(self.output) if self.output else None,
+            "bad": [{"file": bad.file, "row": bad.row, "reason": bad.reason} for bad in self.bad],
+            **answers,
+        }
+
+
+def predict(
+    target: Path,
+    inputs: Sequence[str],
+    *,
+    output: Path | None = None,
+    keep: Sequence[str] = (),
+    threads: int | None = None,
+    listener: Listener | None = None,
+) -> Predictions:
+    """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
+
+    Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
+    """
+    listener = listener or Silent()
+    if output is not None and output.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise UsageError(f"--output {output}: its suffix must be one of {', '.join(OUTPUT_SUFFIXES)}")
+    if not inputs:
+        raise UsageError("no input is given: name files, folders or globs, or - for stdin")
+    answerer = open_target(target, threads, listener)
+    collected = _Collected()
+    for piece in _pieces(answerer, inputs, listener):
+        _answer_piece(answerer, piece, keep, collected, listener)
+    for bad in collected.bad[:WARNED]:
+        listener.warn(f"{bad.file}: row {bad.row}: {bad.reason}; no answer")
+    if len(collected.bad) > WARNED:
+        listener.warn(f"{len(collected.bad) - WARNED} more rows have no answer")
+    if not collected.num_rows:
+        first = f": {collected.bad[0].file}: {collected.bad[0].reason}" if collected.bad else ""
+        raise DataError(f"none of {len(collected.bad)} rows can be used{first}")
+    predictions = Predictions(answerer.name, collected.finished(), collected.bad, output)
+    if output is not None:
+        from dlw.runs.disk import write_atomic
+        from dlw.verbs._tables import table_bytes
+
+        write_atomic(output, table_bytes(predictions.columns, output.suffix.lower()))
+    return predictions
+
+
+def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> Iterator[Piece]:
+    from dlw.verbs._inputs import read_pieces
+
+    pictures = [name for name, spec in answerer.fitted.inputs.items() if spec.kind == "image"]
+    return read_pieces(inputs, pictures[0] if pictures else None, listener)
+
+
+def _answer_piece(
+    answerer: Answerer, piece: Piece, keep: Sequence[str], collected: _Collected, listener: Listener
+) -> None:
+    collected.bad += [BadRow(file, 0, reason) for file, reason in piece.bad]
+    if not len(piece.table):
+        return
+    kept = _kept_columns(piece.table, answerer, keep)
+    encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=1.0)
+    collected.bad += [
+        BadRow(piece.files[row], piece.row(row), f"{column}: {reason}") for row, column, reason in encoded.bad
+    ]
+    rows = encoded.rows
+    if not len(rows):
+        return
+    columns: dict[str, Any] = {FILE: [piece.files[row] for row in rows], ROW: [piece.row(row) for row in rows]}
+    for name in kept:
+        values = piece.table.column(name).to_pylist()
+        columns[name if name not in columns else f"input_{name}"] = [values[row] for row in rows]
+    answers = answerer.task.decode(answerer.answer_rows(encoded.arrays))
+    columns |= {name if name not in columns else f"predicted_{name}": values for name, values in answers.items()}
+    collected.add(columns, _unseen(answerer, piece.table, rows, encoded.arrays))
+
+
+def _kept_columns(table: pa.Table, answerer: Answerer, keep: Sequence[str]) -> list[str]:
+    """Return the columns asked for, or else a column called `id` that the model does not read."""
+    for name in keep:
+        if name not in table.column_names:
+            raise DataError(f"no column {name!r} to keep{did_you_mean(name, table.column_names)}")
+    read = {column for spec in answerer.fitted.inputs.values() for column in spec.columns}
+    return list(keep) or [name for name in table.column_names if name.lower() == "id" and name not in read]
+
+
+def _unseen(answerer: Answerer, table: pa.Table, rows: np.ndarray, arrays: Arrays) -> list[str | None]:
+    """Return for each row the category columns that hold a value which training never saw, None if there are none."""
+    names: list[list[str]] = [[] for _ in rows]
+    spec = answerer.fitted.inputs.get("category")
+    if spec is not None:
+        for place, column in enumerate(spec.columns):
+            is_given = table.column(column).is_valid().to_numpy()[rows]
+            for position in np.flatnonzero((arrays["category"][:, place] == 0) & is_given):
+                names[position].append(column)
+    return [", ".join(found) or None for found in names]
+
+
+class _Collected:
+    """Columns that grow piece by piece."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {}
+        self.unseen: list[str | None] = []
+        self.bad: list[BadRow] = []
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.unseen)
+
+    def add(self, columns: Mapping[str, Any], unseen: list[str | None]) -> None:
+        """Append the rows of one piece; a column that an earlier piece lacked holds None there, and the reverse."""
+        for name in [*columns, *(name for name in self.columns if name not in columns)]:
+            grown = self.columns.setdefault(name, [None] * self.num_rows)
+            values = columns.get(name, [None] * len(unseen))
+            grown += values.tolist() if isinstance(values, np.ndarray) else values
+        self.unseen += unseen
+
+    def finished(self) -> dict[str, list[Any]]:
+        """Return all columns, `unseen` among them only if it says something."""
+        return {**self.columns, UNSEEN: self.unseen} if any(self.unseen) else self.columns
