@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def evaluate_cli(
-    run: Annotated[Path, typer.Argument(help="A run directory, such as runs/digits-1.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/digits-1.")],
     split: Annotated[str, typer.Option(help="Split of the recipe's data to judge on.")] = "test",
     data: Annotated[Path | None, typer.Option(metavar="PATH", help="Judge on these rows instead of a split.")] = None,
     slices: Annotated[
         list[str] | None,
-        typer.Option("--slice", metavar="COLUMN", help="Also score each value of a column; repeatable."),
+        typer.Option("--slice", metavar="COLUMN", help="Score each value of a column; repeatable."),
     ] = None,
     require: Annotated[
         list[str] | None, typer.Option(metavar="CONDITION", help='Exit 9 unless "accuracy >= 0.9", say; repeatable.')

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def export_cli(
-    run: Annotated[Path, typer.Argument(help="A run directory, such as runs/digits-1.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/digits-1.")],
     format: Annotated[
-        str | None, typer.Option(help="As `dlw list exporters` shows [default: the recipe's, else onnx].")
+        str | None,
+        typer.Option(metavar="NAME", help="As `dlw list exporters` shows [default: the recipe's, else onnx]."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The bundle [default: RUN/exports/FORMAT].")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="Largest accepted difference from the network.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(metavar="X", help="Largest accepted difference from the network.")
+    ] = None,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

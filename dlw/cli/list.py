@@ -16,9 +16,7 @@ RECIPES = "recipes"
 
 
 def list_cli(
-    room: Annotated[
-        str | None, typer.Argument(metavar="[ROOM]", help="One room only, such as models or recipes.")
-    ] = None,
+    room: Annotated[str | None, typer.Argument(metavar="ROOM", help="One room, such as models or recipes.")] = None,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:

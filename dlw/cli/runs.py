@@ -12,7 +12,7 @@ from dlw.cli.screen import add_row, draw, emit, table
 
 
 def runs_cli(
-    directory: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the runs are.")] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """List the runs of a directory."""

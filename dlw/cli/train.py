@@ -21,14 +21,16 @@ LATEST = "latest"
 
 
 def train_cli(
-    recipe: Annotated[str | None, typer.Argument(help="A recipe file, or the name of an installed one.")] = None,
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of an installed one.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run directory [default: runs/NAME-N].")] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="[RUN]", help="Continue this run, or the newest, where it stopped.")
     ] = None,
     sets: Sets = None,
     device: Annotated[
-        str | None, typer.Option(help="Short for --set train.device=...: cpu, cuda, cuda:1, mps.")
+        str | None, typer.Option(metavar="NAME", help="Short for --set train.device=NAME: cpu, cuda:1, mps.")
     ] = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="Short for --set train.threads=N.")] = None,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Short for --set train.workers=N.")] = None,
