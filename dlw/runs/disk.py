@@ -1,17 +1,18 @@
 """Every disk call of a run directory, so that tests can count, fail or stop the program at call k.
 
 All calls pass through `_call`. Files are created with O_EXCL and O_NOFOLLOW and get the usual mode of the umask;
-nothing is opened through a symbolic link. A failing call becomes a ResourceError with the path, the reason and the remedy;
-a file that is missing stays a FileNotFoundError, and one that cannot be read or is no regular file is a RunError.
+nothing is opened through a symbolic link. A failing call becomes a ResourceError with the path, the reason and the
+remedy; a missing file stays a FileNotFoundError, and one that cannot be read or is no regular file is a RunError.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,6 +94,11 @@ def write_atomic(path: Path, data: bytes) -> None:
     except ResourceError:
         discard(temporary)
         raise
+
+
+def write_json(path: Path, tree: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON, whole or not at all."""
+    write_atomic(path, json.dumps(tree, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def append(path: Path, data: bytes) -> None:

@@ -60,20 +60,14 @@ def fingerprint(device: str = "cpu") -> dict[str, Any]:
 def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return one text per field that differs, "threads: 2 then, 4 now"; empty means that a resume is exact.
 
-    The patch version of Python is not compared, and neither is any field that `fingerprint` does not know.
+    Every field counts, also those that a caller added to its fingerprints, but not the patch version of Python.
     """
     texts = []
-    for name in _FIELDS:
+    for name in {**now, **saved}:
         then, here = _comparable(name, saved.get(name)), _comparable(name, now.get(name))
         if then != here:
             texts.append(f"{name.replace('_', ' ')}: {_shown(then)} then, {_shown(here)} now")
     return texts
-
-
-_FIELDS = (
-    *("dlw", "python", "torch", "numpy", "platform", "processor", "cpu_capability", "threads", "mkl", "onednn"),
-    *("math_settings", "float32_matmul", "deterministic", "device", "gpu", "cuda"),
-)
 
 
 def _comparable(name: str, value: Any) -> Any:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dlw.errors import RunError
 from dlw.runs import disk
-from dlw.runs.layout import Run
 
 MAX_BYTES = 2**30
 
@@ -21,8 +21,8 @@ MAX_BYTES = 2**30
 class Journal:
     """Appends to and reads a run's metrics.jsonl."""
 
-    def __init__(self, run: Run) -> None:
-        self._path = run.metrics
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line; `record["step"]` is an int. NaN and infinity are written as null, which JSON has."""

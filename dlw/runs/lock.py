@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from dlw.errors import ResourceError, RunInUseError
-from dlw.runs import disk, steps
+from dlw.runs import disk
 from dlw.runs.layout import Run
 
 _PATIENCE_SECONDS = 0.3
@@ -20,7 +20,7 @@ _held: set[int] = set()
 
 @contextmanager
 def hold(run: Run) -> Iterator[None]:
-    """Hold the run directory, clearing what a killed process left in it; raises RunInUseError with the holder's pid."""
+    """Hold the run directory, until the block ends; raises RunInUseError with the holder's pid."""
     disk.make_folders(run.folder)
     descriptor = _open(run)
     try:
@@ -28,7 +28,6 @@ def hold(run: Run) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         _held.add(descriptor)
-        steps.tidy(run)
         yield
     finally:
         _held.discard(descriptor)

@@ -69,8 +69,8 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest of a checkpoint folder.
 
-    Raises DamagedError where it is not what was saved, CheckpointError where a newer dlw wrote it, FileNotFoundError where
-    there is none.
+    Raises DamagedError where it is not what was saved, CheckpointError where a newer dlw wrote it, FileNotFoundError
+    where there is none.
     """
     path = folder / FILE
     try:

@@ -62,23 +62,6 @@ def delete(folder: Path) -> None:
     disk.remove_tree(hidden)
 
 
-def tidy(run: Run) -> None:
-    """Clear what a stopped process left behind; call it with the lock held."""
-    for folder in (run.folder, run.checkpoints):
-        for name in disk.names(folder):
-            if name.startswith((disk.TEMPORARY, disk.DELETED)):
-                disk.remove_tree(folder / name)
-    steps = saved_steps(run)
-    if steps:
-        point(run, "last", steps[-1])
-    try:
-        best = best_step(run)
-    except DamagedError:
-        return
-    if best is not None:
-        point(run, "best", best)
-
-
 def point(run: Run, word: str, step: int) -> None:
     """Write `last` or `best`, unless it already says so."""
     path = run.checkpoints / word

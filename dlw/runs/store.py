@@ -7,9 +7,11 @@ and hashes the very bytes that it parses.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +33,7 @@ MAX_STATE_BYTES = 64 * 2**20
 _WEIGHTS = ("model", "ema")
 _SPARE_BYTES = 2**16
 _RETRIES = 1000
+_REMEDY = "restore it from a copy, or remove that checkpoint's folder to go on without it"
 
 Which = Literal["last", "best"] | int
 Groups = dict[str, dict[str, "Tensor"]]
@@ -128,6 +131,26 @@ def load(
     raise CheckpointError(f"{run.checkpoints}: the checkpoints keep changing; try again when the training has stopped")
 
 
+def has_checkpoint(run: Run) -> bool:
+    """Say whether anything was saved, sound or damaged."""
+    return bool(saved_steps(run))
+
+
+def clean(run: Run) -> None:
+    """Clear what a stopped process left behind and set `last` and `best` right; call it with the lock held."""
+    for folder in (run.folder, run.checkpoints):
+        for name in disk.names(folder):
+            if name.startswith((disk.TEMPORARY, disk.DELETED)):
+                disk.remove_tree(folder / name)
+    steps = saved_steps(run)
+    if steps:
+        point(run, "last", steps[-1])
+    with suppress(DamagedError):
+        best = best_step(run)
+        if best is not None:
+            point(run, "best", best)
+
+
 def require_finite(tensors: Mapping[str, Tensor], where: str) -> None:
     """Raise CheckpointError naming each tensor that holds NaN or infinity, with counts."""
     import torch
@@ -147,7 +170,7 @@ def require_finite(tensors: Mapping[str, Tensor], where: str) -> None:
         raise CheckpointError(f"{where}: NaN or infinity in the weights: {', '.join(problems[:5])}{more}")
 
 
-def describe_mismatch(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+def mismatch(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
     """Say how saved tensors differ from those of a model in names and shapes (the first 5), or return None."""
     lines = [f"{name}: missing in the checkpoint" for name in expected if name not in tensors]
     lines += [f"{name}: not in the model" for name in tensors if name not in expected]
@@ -159,7 +182,7 @@ def describe_mismatch(tensors: Mapping[str, Tensor], expected: Mapping[str, Tens
     if not lines:
         return None
     more = f"; and {len(lines) - 5} more" if len(lines) > 5 else ""
-    return f"the weights do not fit the model: {'; '.join(lines[:5])}{more}"
+    return "; ".join(lines[:5]) + more
 
 
 class _VanishedError(Exception):
@@ -177,7 +200,7 @@ def _choose(run: Run, which: Which) -> int:
     except DamagedError as error:
         if saved_steps(run) != steps:
             raise _VanishedError from error
-        raise CheckpointError(f"cannot tell which checkpoint is best: {error}; {_remedy(error)}") from error
+        raise CheckpointError(f"cannot tell which checkpoint is best: {error}; {_REMEDY}") from error
     return steps[-1] if best is None else best
 
 
@@ -268,8 +291,6 @@ def _read_state(folder: Path, manifest: Manifest) -> dict[str, Any]:
 
 def _read_verified(folder: Path, manifest: Manifest, name: str) -> bytearray:
     """Read a file whose length and sha256 are those of the manifest."""
-    import hashlib
-
     path, (size_bytes, digest) = folder / name, manifest.files[name]
     if name == STATE and size_bytes > MAX_STATE_BYTES:
         raise DamagedError(f"{path}: {size_bytes} bytes; at most {MAX_STATE_BYTES} are allowed")
@@ -313,9 +334,3 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 def _listed(steps: list[int]) -> str:
     return ", ".join(str(step) for step in steps)
-
-
-def _remedy(error: DamagedError) -> str:
-    return (
-        f"restore it from a copy, or remove the folder named here to go on without it ({type(error).__name__.lower()})"
-    )

@@ -1,4 +1,4 @@
-"""Tensors as one safetensors file: written straight from their memory, read back with every claim of the header checked.
+"""Tensors as one safetensors file: written straight from their memory, read back with every claim checked.
 
 The format is https://github.com/huggingface/safetensors#format: eight bytes of header length, a JSON header that gives
 each tensor a dtype, a shape and a range of bytes, then the bytes without a hole. The writer makes no copy of a
@@ -153,7 +153,7 @@ def _memory(tensor: Tensor) -> memoryview:
     if not tensor.numel():
         return memoryview(b"")
     plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
-    return memoryview(plain.reshape(-1).view(torch.uint8).numpy())
+    return plain.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _header_length(data: bytearray) -> int:
