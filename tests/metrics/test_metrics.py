@@ -1,0 +1,214 @@
+"""Every metric equals scikit-learn on random rows with ties, plain and weighted, and knows when it is undefined.
+
+The room is listed, so that a new metric is held to the contract without an edit here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from dlw import registry
+from dlw.specs import Outcome
+
+Reference = Callable[[Outcome, np.ndarray | None], float]
+
+
+def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int = 1) -> Outcome:
+    """Return a random outcome; scores are rounded so that there are ties."""
+    rng = np.random.default_rng(seed)
+    if kind == "classes":
+        p = np.round(rng.dirichlet(np.ones(columns), rows) * 50 + 0.01) + 0.5
+        return Outcome(kind, p / p.sum(1, keepdims=True), rng.integers(0, columns, rows), positive=positive)
+    if kind == "labels":
+        return Outcome(
+            kind, np.round(rng.random((rows, columns)) * 20 + 0.5) / 22, rng.integers(-1, 2, (rows, columns))
+        )
+    target = rng.normal(3, 2, (rows, columns))
+    prediction = target + rng.normal(size=(rows, columns))
+    if kind == "values":
+        return Outcome(kind, prediction, target)
+    return Outcome(kind, np.stack([prediction - 1, prediction, prediction + 1], -1), target, levels=(0.1, 0.5, 0.9))
+
+
+def load(name: str) -> ModuleType:
+    return registry.load("metrics", name)
+
+
+CASES = [(name, kind) for name in registry.names("metrics") for kind in load(name).KINDS]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_contract(name: str, kind: str) -> None:
+    """A finite number of random rows; weights act like repeated rows; both cheap forms agree with it."""
+    module, rows = load(name), outcome(kind, 40, 0)
+    assert isinstance(module.HIGHER_IS_BETTER, bool)
+    assert math.isfinite(module.compute(rows, None))
+    weight = np.random.default_rng(1).multinomial(40, np.ones(40) / 40, size=3).astype(np.float64)
+    repeated = [module.compute(rows.take(np.repeat(np.arange(40), row.astype(int))), None) for row in weight]
+    assert [module.compute(rows, row) for row in weight] == pytest.approx(repeated, rel=1e-12)
+    assert not (hasattr(module, "per_row") and hasattr(module, "resampled"))
+    if hasattr(module, "resampled"):
+        assert module.resampled(rows, weight).tolist() == pytest.approx(repeated, rel=1e-12)
+    if hasattr(module, "per_row"):
+        assert (weight @ module.per_row(rows) / weight.sum(1)).tolist() == pytest.approx(repeated, rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+@pytest.mark.parametrize("columns", [2, 3])
+def test_no_rows_is_undefined(name: str, kind: str, columns: int) -> None:
+    """Without rows there is no score, and no crash."""
+    assert math.isnan(load(name).compute(outcome(kind, 5, 0, columns=columns).take(np.zeros(0, np.int64)), None))
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+@pytest.mark.parametrize("columns", [2, 3])
+def test_one_row_never_crashes(name: str, kind: str, columns: int) -> None:
+    """One row, hence one class: a number or NaN."""
+    assert isinstance(load(name).compute(outcome(kind, 1, 3, columns=columns), None), float)
+
+
+@pytest.mark.parametrize("name", ["auroc", "average_precision", "precision_at_recall_50", "recall", "f1"])
+def test_one_class_only_is_undefined(name: str) -> None:
+    """No positive in the truth: nothing to rank, nothing to find."""
+    rows = outcome("classes", 20, 0, columns=2)
+    none = Outcome("classes", np.tile([0.9, 0.1], (20, 1)), np.zeros(20, np.int64))
+    assert math.isnan(load(name).compute(none, None))
+    assert math.isfinite(load(name).compute(rows, None))
+
+
+def best(o: Outcome) -> np.ndarray:
+    return o.prediction.argmax(1)
+
+
+def average(o: Outcome, w: np.ndarray | None, function: Callable[..., float]) -> float:
+    """Average a binary reference over labels, gaps left out."""
+    values = []
+    for k in range(o.prediction.shape[1]):
+        rows = o.target[:, k] >= 0
+        weight = None if w is None else w[rows]
+        values.append(function(o.target[rows, k], o.prediction[rows, k], sample_weight=weight))
+    return float(np.mean(values))
+
+
+def threshold(function: Callable[..., float]) -> Callable[..., float]:
+    return lambda y, p, sample_weight: function(y, p >= 0.5, sample_weight=sample_weight)
+
+
+def at_recall(y: np.ndarray, p: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+    precision, recall, _ = sk.precision_recall_curve(y, p, sample_weight=sample_weight)
+    return float(precision[recall >= 0.5].max())
+
+
+def one_vs_rest(o: Outcome, w: np.ndarray | None, function: Callable[..., float]) -> float:
+    return float(np.mean([function(o.target == k, o.prediction[:, k], sample_weight=w) for k in range(3)]))
+
+
+def naive_ece(o: Outcome, w: np.ndarray | None) -> float:
+    weight = np.ones(len(o.target)) if w is None else w
+    confidence, hit, total = o.prediction.max(1), best(o) == o.target, 0.0
+    for low in range(15):
+        inside = (confidence > low / 15) & (confidence <= (low + 1) / 15)
+        if weight[inside].sum():
+            gap = np.average(hit[inside] - confidence[inside], weights=weight[inside])
+            total += abs(gap) * weight[inside].sum() / weight.sum()
+    return total
+
+
+BINARY: dict[str, Reference] = {
+    "accuracy": lambda o, w: sk.accuracy_score(o.target, best(o), sample_weight=w),
+    "balanced_accuracy": lambda o, w: sk.balanced_accuracy_score(o.target, best(o), sample_weight=w),
+    "f1": lambda o, w: sk.f1_score(o.target, best(o), sample_weight=w, pos_label=o.positive),
+    "f1_macro": lambda o, w: sk.f1_score(o.target, best(o), sample_weight=w, average="macro"),
+    "precision": lambda o, w: sk.precision_score(o.target, best(o), sample_weight=w, pos_label=o.positive),
+    "recall": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, pos_label=o.positive),
+    "auroc": lambda o, w: sk.roc_auc_score(o.target == o.positive, o.prediction[:, o.positive], sample_weight=w),
+    "average_precision": lambda o, w: sk.average_precision_score(
+        o.target == o.positive, o.prediction[:, o.positive], sample_weight=w
+    ),
+    "precision_at_recall_50": lambda o, w: at_recall(o.target == o.positive, o.prediction[:, o.positive], w),
+    "log_loss": lambda o, w: sk.log_loss(o.target, o.prediction, sample_weight=w),
+    "brier": lambda o, w: sk.brier_score_loss(o.target == o.positive, o.prediction[:, o.positive], sample_weight=w),
+    "ece": naive_ece,
+}
+MULTI: dict[str, Reference] = {
+    **{name: BINARY[name] for name in ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "ece")},
+    "f1": BINARY["f1_macro"],
+    "precision": lambda o, w: sk.precision_score(o.target, best(o), sample_weight=w, average="macro", zero_division=0),
+    "recall": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, average="macro", zero_division=0),
+    "auroc": lambda o, w: sk.roc_auc_score(o.target, o.prediction, multi_class="ovr", sample_weight=w),
+    "average_precision": lambda o, w: one_vs_rest(o, w, sk.average_precision_score),
+    "precision_at_recall_50": lambda o, w: one_vs_rest(o, w, at_recall),
+    "brier": lambda o, w: float(np.average(((o.prediction - np.eye(3)[o.target]) ** 2).sum(1), weights=w)),
+}
+LABELS: dict[str, Reference] = {
+    "f1": lambda o, w: average(o, w, threshold(sk.f1_score)),
+    "f1_macro": lambda o, w: average(o, w, threshold(sk.f1_score)),
+    "precision": lambda o, w: average(o, w, threshold(sk.precision_score)),
+    "recall": lambda o, w: average(o, w, threshold(sk.recall_score)),
+    "auroc": lambda o, w: average(o, w, sk.roc_auc_score),
+    "average_precision": lambda o, w: average(o, w, sk.average_precision_score),
+    "precision_at_recall_50": lambda o, w: average(o, w, at_recall),
+    "log_loss": lambda o, w: sk.log_loss(
+        o.target[o.target >= 0],
+        o.prediction[o.target >= 0],
+        sample_weight=None if w is None else np.broadcast_to(w[:, None], o.target.shape)[o.target >= 0],
+    ),
+}
+VALUES: dict[str, Reference] = {
+    "rmse": lambda o, w: sk.root_mean_squared_error(o.target, o.prediction, sample_weight=w),
+    "mae": lambda o, w: sk.mean_absolute_error(o.target, o.prediction, sample_weight=w),
+    "mape": lambda o, w: sk.mean_absolute_percentage_error(o.target, o.prediction, sample_weight=w),
+    "r2": lambda o, w: sk.r2_score(o.target, o.prediction, sample_weight=w),
+}
+QUANTILES: dict[str, Reference] = {
+    **{name: lambda o, w, r=r: r(Outcome("values", o.prediction[..., 1], o.target), w) for name, r in VALUES.items()},
+    "pinball": lambda o, w: float(
+        np.mean(
+            [
+                sk.mean_pinball_loss(o.target, o.prediction[..., q], sample_weight=w, alpha=level)
+                for q, level in enumerate(o.levels)
+            ]
+        )
+    ),
+    "coverage": lambda o, w: float(np.average((np.abs(o.target - o.prediction[..., 1]) <= 1).mean(1), weights=w)),
+}
+REFERENCES = [
+    *[("classes", 2, name, reference) for name, reference in BINARY.items()],
+    *[("classes", 3, name, reference) for name, reference in MULTI.items()],
+    *[("labels", 3, name, reference) for name, reference in LABELS.items()],
+    *[("values", 2, name, reference) for name, reference in VALUES.items()],
+    *[("quantiles", 2, name, reference) for name, reference in QUANTILES.items()],
+]
+
+
+@pytest.mark.parametrize(("kind", "columns", "name", "reference"), REFERENCES)
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_scikit_learn(kind: str, columns: int, name: str, reference: Reference, seed: int) -> None:
+    """The metric equals the field's reference, plain and weighted, for either positive class."""
+    rows = outcome(kind, 60, seed, columns=columns, positive=seed % 2)
+    weight = np.random.default_rng(seed + 10).integers(0, 4, 60).astype(np.float64)
+    assert load(name).compute(rows, None) == pytest.approx(reference(rows, None), rel=1e-9)
+    assert load(name).compute(rows, weight) == pytest.approx(reference(rows, weight), rel=1e-9)
+
+
+def test_every_metric_has_a_reference() -> None:
+    """No metric joins the room without being held against a reference for each kind it reads."""
+    assert {(name, kind) for kind, _, name, _ in REFERENCES} == set(CASES)
+
+
+def test_log_loss_of_a_sure_mistake_is_finite() -> None:
+    """A float32 probability of 0 for the truth costs -log(eps), as in scikit-learn."""
+    sure = Outcome("classes", np.array([[1.0, 0.0]], np.float32), np.array([1]))
+    assert load("log_loss").compute(sure, None) == pytest.approx(-math.log(np.finfo(np.float32).eps))
+
+
+def test_r2_of_a_constant_truth_is_undefined() -> None:
+    """There is no variance to explain."""
+    rows = Outcome("values", np.array([[1.0], [2.0]]), np.array([[3.0], [3.0]]))
+    assert math.isnan(load("r2").compute(rows, None))
