@@ -1,7 +1,8 @@
 """The contract of a task: what comes out of the network and how it is judged.
 
-A plug-in file holds a docstring, `TARGETS` (the target kinds it accepts, see specs.FieldSpec), a frozen pydantic
-`Settings`, and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns.
+A plug-in file holds a docstring, `TARGETS` (the target kinds it accepts, see specs.FieldSpec), `OUTCOMES` (the Outcome
+kinds it can give, see specs.Outcome), a frozen pydantic `Settings`, and `build(settings, target)`, where `target` is
+the packed FieldSpec of the recipe's target columns.
 Files import torch only inside the functions that compute with tensors, so that a bundle decodes without it.
 Shape legend: B rows, K outputs.
 """

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TARGETS = ("category", "labels")
+OUTCOMES = ("classes", "labels")
 
 MAX_PROBABILITY_COLUMNS = 100
 """With more classes than this, predictions hold `label` and `probability` only."""
@@ -50,6 +51,10 @@ def build(settings: Settings, target: FieldSpec) -> ClassTask | LabelsTask:
                 f"task: {target.columns[0] if target.columns else 'target'} has no label {name!r}"
                 f"{did_you_mean(name, target.labels)} (it has {', '.join(target.labels[:20])})"
             )
+    if settings.positive is not None and (target.kind != "category" or len(target.labels) != 2):
+        raise DataError(
+            f"task: positive: has no effect with {len(target.labels)} labels; it chooses one of two classes"
+        )
     if settings.class_weights is not None and "counts" not in target.statistics:
         raise DataError("task: class_weights needs the number of training rows per label, which this target lacks")
     if target.kind == "labels":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TARGETS = ("number",)
+OUTCOMES = ("values", "quantiles")
 
 Level = Annotated[float, Field(gt=0, lt=1)]
 

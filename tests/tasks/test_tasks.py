@@ -1,0 +1,120 @@
+"""Every task of the room keeps the contract: losses per row, gradients, answers, outcome and decoded columns.
+
+The room is listed, so that a new task is held to the contract without an edit here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from dlw import registry
+from dlw.specs import FieldSpec
+from dlw.tasks._base import Task
+
+TARGETS = {
+    "category": FieldSpec("category", (1,), "int64", ("kind",), (3,), ("a", "b", "c"), {"counts": [[5, 3, 2]]}),
+    "labels": FieldSpec(
+        "labels", (2,), "int8", ("x", "y"), labels=("x", "y"), statistics={"counts": [[5, 3, 2], [1, 9, 0]]}
+    ),
+    "number": FieldSpec(
+        "number",
+        (2,),
+        "float32",
+        ("u", "v"),
+        statistics={"mean": [3.0, 40.0], "std": [2.0, 10.0], "edges": [[0.0, 3.0, 9.0], [20.0, 40.0, 60.0]]},
+    ),
+}
+ENCODED = {
+    "category": np.array([0, 1, 2, 1]),
+    "labels": np.array([[1, 0], [-1, 1], [0, -1], [-1, -1]], np.int8),
+    "number": np.array([[0.0, 40.0], [3.0, 50.0], [9.0, 20.0], [1.0, 60.0]], np.float32),
+}
+CASES = [(name, kind) for name in registry.names("tasks") for kind in registry.load("tasks", name).TARGETS]
+
+
+def build(name: str, kind: str, **options: object) -> Task:
+    module = registry.load("tasks", name)
+    task: Task = module.build(module.Settings(**options), TARGETS[kind])
+    return task
+
+
+def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+    out = torch.randn(4, task.output.size, generator=torch.Generator().manual_seed(0))
+    return out.requires_grad_(), torch.from_numpy(ENCODED[kind])
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_loss_is_per_row_and_reaches_every_output(name: str, kind: str) -> None:
+    """One finite float32 per row, from float32 as from bfloat16, and a gradient for each output."""
+    task = build(name, kind)
+    out, target = forward(task, kind)
+    losses = task.loss(out, target)
+    assert losses.shape == (4,)
+    assert losses.dtype == torch.float32
+    losses.mean().backward()
+    assert out.grad is not None
+    assert (out.grad.abs().sum(0) > 0).all()
+    assert torch.allclose(task.loss(out.bfloat16(), target), losses, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_the_loss_goes_down_along_its_gradient(name: str, kind: str) -> None:
+    """Plain gradient descent on the outputs of one batch halves the loss."""
+    task = build(name, kind)
+    out, target = forward(task, kind)
+    first = task.loss(out, target).mean().item()
+    for _ in range(200):
+        (gradient,) = torch.autograd.grad(task.loss(out, target).mean(), out)
+        out = (out - gradient).detach().requires_grad_()
+    assert task.loss(out, target).mean().item() < first / 2
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_answers_decode_to_one_value_per_row(name: str, kind: str) -> None:
+    """Answers have the rows first; decoded columns have one value per row."""
+    task = build(name, kind)
+    answers = {key: value.detach().numpy() for key, value in task.activate(forward(task, kind)[0]).items()}
+    assert all(value.shape[0] == 4 and value.dtype == np.float32 for value in answers.values())
+    columns = task.decode(answers)
+    assert columns
+    assert all(len(column) == 4 for column in columns.values())
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_every_default_metric_scores_the_outcome(name: str, kind: str) -> None:
+    """The task's metrics and its monitor are in the room and read its outcome; the loss may be the monitor."""
+    task = build(name, kind)
+    answers = {key: value.detach().numpy() for key, value in task.activate(forward(task, kind)[0]).items()}
+    outcome = task.outcome(answers, ENCODED[kind])
+    for metric in {*task.metrics, task.monitor} - {"loss"}:
+        module = registry.load("metrics", metric)
+        assert outcome.kind in module.KINDS
+        assert isinstance(module.compute(outcome, None), float)
+        assert outcome.kind in registry.load("tasks", name).OUTCOMES
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_loss_first_used_in_validation_still_trains(name: str, kind: str) -> None:
+    """Constants that a task keeps are not inference tensors."""
+    options = {"class_weights": "balanced"} if name == "classification" else {}
+    task = build(name, kind, **options)
+    out, target = forward(task, kind)
+    with torch.inference_mode():
+        task.loss(out, target)
+    task.loss(out, target).mean().backward()
+    assert out.grad is not None
+
+
+def test_tasks_decode_without_torch() -> None:
+    """An exported bundle decodes without torch."""
+    code = (
+        "import sys; from dlw import registry\n"
+        "for name in registry.names('tasks'): registry.load('tasks', name)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
