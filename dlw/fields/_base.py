@@ -1,23 +1,29 @@
 """The contract of a field: one kind of raw value, turned once into one compact array.
 
 A plug-in file holds a docstring, the constant `KIND` (see specs.FieldSpec), a frozen pydantic `Settings`, and
-`build(settings, name, role)`, where `role` is "input" or "target". Fields import numpy, pyarrow and at most Pillow or
-soundfile, never torch: an exported bundle predicts with them alone.
+`build(settings, name, role)`, where `role` is "input" or "target". Fields use numpy, pyarrow and at most Pillow or
+soundfile, never torch: an exported bundle predicts with them alone. pyarrow and Pillow are imported inside functions,
+so that checking a recipe does not wait for them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from dlw.specs import FieldSpec
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Role = Literal["input", "target"]
 State = dict[str, Any]
-"""What a field learned from the training split: JSON-able, stored in fields.json."""
+"""What a field learned from the training split: JSON-able, stored in fields.json.
+
+Two keys mean the same in every field: `dropped` holds the reason why an input carries nothing to learn from (its spec
+has the shape (0,) and its array no columns); `notes` holds sentences for the user that are told once and not stored."""
 
 
 class FieldSettings(BaseModel):
@@ -39,7 +45,10 @@ class Encoded(NamedTuple):
 
 
 class Field(Protocol):
-    """A field bound to its settings and column name; raises DataError naming column, row and value."""
+    """A field bound to its settings and column name; raises DataError naming column, row and value.
+
+    Rows are counted from 0 in the values given.
+    """
 
     def fit(self, values: pa.ChunkedArray) -> State:
         """Learn from the training split's values and return a JSON-able state."""

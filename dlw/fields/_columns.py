@@ -1,0 +1,127 @@
+"""Arrow columns as numpy arrays, with errors that name column, row and value; shared by the fields of this room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 40
+"""Characters of a wrong value that an error shows."""
+
+
+def family(kind: pa.DataType) -> str:
+    """Name what a column holds in the user's words: numbers, truth values, text, times, pictures, lists, nothing."""
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        return family(kind.value_type)
+    if types.is_boolean(kind):
+        return "truth values"
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "numbers"
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "text"
+    if types.is_temporal(kind):
+        return "times"
+    if types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+        return "pictures" if not types.is_struct(kind) or kind.get_field_index("bytes") >= 0 else "records"
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return "lists"
+    return "nothing" if types.is_null(kind) else str(kind)
+
+
+def shown(value: object) -> str:
+    """Quote a value for an error message, shortened and without control characters."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def one_array(values: pa.ChunkedArray) -> pa.Array:
+    """Join the chunks of a column; a dictionary column without an order of its own becomes plain values."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    joined = values.combine_chunks()
+    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
+
+
+def to_floats(values: pa.ChunkedArray, name: str) -> np.ndarray:
+    """Return float64 [N], NaN where missing; text is read if every value of it is a number, else DataError."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    what = family(values.type)
+    if what == "nothing":
+        return np.full(len(values), np.nan)
+    if what == "text":
+        return _parse(values, name)
+    if what == "truth values":
+        values = values.cast(pa.int8())
+    elif what != "numbers":
+        hint = "; make it a timestamp field" if what == "times" else ""
+        raise DataError(f"column {name}: holds {what} ({values.type}) where numbers are needed{hint}")
+    floats = pc.cast(one_array(values), pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.asarray(floats, dtype=np.float64)
+
+
+def _parse(values: pa.ChunkedArray, name: str) -> np.ndarray:
+    codes, words = to_codes(values)
+    numbers = np.full(len(words) + 1, np.nan)
+    wrong: list[int] = []
+    for code, word in enumerate(words):
+        try:
+            numbers[code] = _number(str(word))
+        except ValueError:
+            wrong.append(code)
+    if wrong:
+        rows = np.flatnonzero(np.isin(codes, wrong))
+        share = 100 * len(rows) / max(1, int((codes >= 0).sum()))
+        raise DataError(
+            f"column {name}: row {rows[0]}: {shown(words[codes[rows[0]]])} is not a number ({len(rows)} such values, "
+            f"{share:.3g} % of the column); correct them, or make the column a category"
+        )
+    return numbers[codes]
+
+
+def _number(word: str) -> float:
+    if "_" in word:
+        raise ValueError(word)
+    return float(word) if word.strip() else float("nan")
+
+
+def to_codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
+    """Return int64 [N] codes into the list of distinct values, -1 where missing (null or NaN), in order of sight."""
+    import pyarrow as pa
+
+    array = one_array(values)
+    if pa.types.is_null(array.type):
+        return np.full(len(array), -1, dtype=np.int64), []
+    encoded = array.dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    words = encoded.dictionary.to_pylist()
+    for code, word in enumerate(words):
+        if isinstance(word, float) and np.isnan(word):
+            codes[codes == code] = -1
+    return codes, words
+
+
+def in_float32(numbers: np.ndarray, name: str) -> np.ndarray:
+    """Return float32 numbers; DataError on an infinity and on values that float32 cannot hold."""
+    with np.errstate(over="ignore"):
+        small = numbers.astype(np.float32)
+    wrong = np.flatnonzero(np.isinf(small))
+    if len(wrong):
+        row = int(wrong[0])
+        reason = "is infinite" if np.isinf(numbers[row]) else "is beyond what float32 holds (3.4e38)"
+        raise DataError(
+            f"column {name}: row {row}: {numbers[row]:g} {reason} ({len(wrong)} such values); "
+            "rescale the column, or leave these values empty"
+        )
+    return small

@@ -1,0 +1,251 @@
+"""Opening pictures: any common format, one layout, every failure a reason and never an exception.
+
+Turned upright by EXIF, transparency laid over white, 16-bit grey scaled to 8 bits. The size is read from the header
+before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlw.errors import DataError
+from dlw.fields._columns import family, one_array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's readers raise for broken files."""
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_EXIF_ORIENTATION = 0x0112
+_ROWS_A_TASK = 64
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The one shape all pictures of a column get."""
+
+    height: int
+    width: int
+    channels: int
+    resize: str
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """Most common size, and the channels that hold every picture."""
+
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One value of a picture column: the file's bytes, or where they lie."""
+
+    data: bytes | None
+    path: str | None
+
+    @property
+    def name(self) -> str:
+        """The file name, for reasons."""
+        return self.path or "a picture without a file name"
+
+    def read(self) -> bytes:
+        """Return the file's bytes; OSError if it is not a regular file."""
+        if self.data is not None:
+            return self.data
+        if self.path is None:
+            raise OSError("there is no picture")
+        if not stat.S_ISREG(os.stat(self.path).st_mode):
+            raise OSError("not a regular file")
+        return Path(self.path).read_bytes()
+
+
+def read_pictures(values: pa.ChunkedArray, name: str) -> list[Picture]:
+    """Take the pictures out of a column of struct<bytes, path>, of bytes, or of file paths."""
+    what = family(values.type)
+    array = one_array(values)
+    if what == "text":
+        return [Picture(None, path) for path in array.to_pylist()]
+    if what == "nothing":
+        return [Picture(None, None)] * len(array)
+    if what != "pictures":
+        raise DataError(f"column {name}: holds {what} ({values.type}) where pictures are needed")
+    if not hasattr(array, "field"):
+        return [Picture(data, None) for data in array.to_pylist()]
+    names = [field.name for field in array.type]
+    files = array.field("path").to_pylist() if "path" in names else [None] * len(array)
+    return [Picture(data, path) for data, path in zip(array.field("bytes").to_pylist(), files, strict=True)]
+
+
+def open_picture(picture: Picture, max_pixels: int) -> Image:
+    """Read the header; raises one of DECODING_ERRORS."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # the limit below comes before decoding and is the recipe's
+    data = picture.read()
+    if not data:
+        raise OSError("the file is empty")
+    opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    if opened.width * opened.height > max_pixels:
+        raise ValueError(
+            f"{opened.width} x {opened.height} = {opened.width * opened.height:,} pixels, the limit is "
+            f"{max_pixels:,} (max_pixels)"
+        )
+    return opened
+
+
+def reason(picture: Picture, error: BaseException) -> str:
+    """Say in one line why a picture cannot be used."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"{picture.name}: not a picture (none of {', '.join(FORMATS)})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{picture.name}: {error.strerror}"
+    return f"{picture.name}: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+def measure(pictures: Sequence[Picture], max_pixels: int) -> Size | None:
+    """Return the most common upright size and the channels needed, None if no picture opens."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    channels = 1
+    for picture in pictures:
+        try:
+            opened = open_picture(picture, max_pixels)
+            turned = opened.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+        except DECODING_ERRORS:
+            continue
+        sizes[(opened.width, opened.height) if turned else (opened.height, opened.width)] += 1
+        grey = opened.mode in ("1", "L", "I", "F") or opened.mode.startswith("I;16")
+        channels = max(channels, 1 if grey else 3)
+    if not sizes:
+        return None
+    most = max(sizes.values())
+    height, width = max(size for size, count in sizes.items() if count == most)
+    return Size(height, width, channels)
+
+
+class Pixels:
+    """Decodes pictures into one array."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def decode(self, pictures: Sequence[Picture]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return uint8 [N, C, H, W] and the reason for each row that stays zero."""
+        layout = self._layout
+        pixels = np.zeros((len(pictures), layout.channels, layout.height, layout.width), np.uint8)
+        bad: dict[int, str] = {}
+
+        def work(start: int) -> None:
+            for row in range(start, min(start + _ROWS_A_TASK, len(pictures))):
+                try:
+                    pixels[row] = self._one(pictures[row])
+                except DECODING_ERRORS as error:
+                    pixels[row] = 0
+                    bad[row] = reason(pictures[row], error)
+
+        _share_out(work, range(0, len(pictures), _ROWS_A_TASK))
+        return pixels, dict(sorted(bad.items()))
+
+    def _one(self, picture: Picture) -> np.ndarray:
+        layout = self._layout
+        opened = open_picture(picture, layout.max_pixels)
+        if opened.format == "JPEG":
+            opened.draft(None, (2 * layout.width, 2 * layout.height))
+        image = fit_size(to_mode(upright(opened), _MODES[layout.channels]), layout)
+        array = np.asarray(image)
+        return array[None] if layout.channels == 1 else array.transpose(2, 0, 1)
+
+
+def _share_out(work: Callable[[int], None], starts: range) -> None:
+    if len(starts) < 2:
+        for start in starts:
+            work(start)
+        return
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        list(pool.map(work, starts))
+
+
+def upright(image: Image) -> Image:
+    """Turn a picture as its EXIF orientation asks."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image) if _EXIF_ORIENTATION in image.getexif() else image
+
+
+def to_mode(image: Image, mode: str) -> Image:
+    """Convert to L, RGB or RGBA."""
+    from PIL import Image
+
+    if image.mode == mode:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_8_bits(image)
+    if mode != "RGBA" and ("A" in image.mode or "a" in image.mode or "transparency" in image.info):
+        over = image.convert("RGBA")
+        white = Image.new("RGBA", over.size, "white")
+        image = Image.alpha_composite(white, over)
+    return image.convert(mode)
+
+
+def _to_8_bits(image: Image) -> Image:
+    """Bring 16-bit grey to 0..255; wider values are already in that range or cannot be known."""
+    from PIL import Image
+
+    numbers = np.asarray(image)
+    if image.mode == "F" or numbers.max(initial=0) > 65535 or numbers.min(initial=0) < 0:
+        raise ValueError(f"mode {image.mode} has no range of its own; save it as 8 or 16-bit grey")
+    return Image.fromarray((numbers.astype(np.uint32) >> 8).astype(np.uint8))
+
+
+def fit_size(image: Image, layout: Layout) -> Image:
+    """Bring a picture to the layout's size."""
+    from PIL import Image, ImageOps
+
+    size = (layout.width, layout.height)
+    if image.size == size:
+        return image
+    if layout.resize == "stretch":
+        return image.resize(size, Image.Resampling.BILINEAR)
+    if layout.resize == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=None)
+
+
+def encode_png(pixels_CHW: np.ndarray) -> bytes:
+    """Return one picture as a PNG file."""
+    from PIL import Image
+
+    array = pixels_CHW[0] if len(pixels_CHW) == 1 else pixels_CHW.transpose(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(array)).save(file, format="PNG")
+    return file.getvalue()
