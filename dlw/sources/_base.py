@@ -1,10 +1,14 @@
 """The contract of a source: named tables of rows.
 
-A plug-in file holds a docstring, a frozen pydantic `Settings`, `claims(path) -> bool` (does this local path look like
-mine, used when the recipe gives a bare path), and `open_tables(settings, cache) -> dict[str, pyarrow.Table]`: one table
-per split the source knows ("train", "validation", "test"; a single file without splits is "train"). Tables may be
-memory-mapped; pictures are columns of struct<bytes: binary, path: string> as in the `datasets` library.
-`cache` is the only folder a source may write to.
+A plug-in file holds a docstring, a frozen pydantic `Settings` with the key `path` (a path, a glob, or a list of them),
+`claims(path) -> bool` (is this file or folder mine, asked when the recipe gives a bare path), and
+`open_tables(settings, cache, listener) -> dict[str, pyarrow.Table]`: one table per split the source knows ("train",
+"validation", "test"; a single file without splits is "train"). Tables may be memory-mapped. Pictures are columns of
+struct<bytes: binary, path: string> as in the `datasets` library, with an absolute path where `bytes` is null; class
+labels are dictionary columns with `ordered` set, in the order of their names.
+`cache` is the only folder a source may write to. Things skipped are told to the listener, never silently.
+pyarrow and the `datasets` library are imported inside functions: a bundle predicts without `datasets`, and checking a
+recipe waits for neither.
 """
 
 from __future__ import annotations

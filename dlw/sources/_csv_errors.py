@@ -1,0 +1,80 @@
+"""What is wrong with a CSV file, said with file and line: read again slowly after the fast reader has refused it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from pathlib import Path
+
+from dlw.errors import DataError
+
+_BLOCK_BYTES = 1 << 20
+_FIELD_CHARACTERS = 1 << 20
+
+
+def check_encoding(path: Path, encoding: str) -> None:
+    """Raise DataError for an empty file, an unknown encoding and one that the first bytes give away."""
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError:
+        raise DataError(f"{path}: encoding: {encoding} is not known; examples are utf-8, latin-1, utf-16") from None
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if not start.strip():
+        raise DataError(f"{path}: the file is empty: 0 rows found, a header and at least 2 rows needed")
+    if name.startswith("utf-16") or name.startswith("utf-32"):
+        return
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path}: byte 0: this is UTF-16 text; write it as `encoding: utf-16`")
+    if b"\0" in start:
+        raise DataError(f"{path}: byte {start.index(0)}: a NUL byte; if this is UTF-16, write `encoding: utf-16-le`")
+
+
+def explain(path: Path, delimiter: str, encoding: str, reason: str) -> str:
+    """Return where and why a file cannot be read as CSV; `reason` is the fast reader's own word."""
+    return (
+        _wrong_bytes(path, encoding)
+        or _wrong_line(path, delimiter, encoding)
+        or f"{path}: not readable as CSV: {reason.splitlines()[0]}"
+    )
+
+
+def _wrong_bytes(path: Path, encoding: str) -> str | None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            held = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                place = offset - held + error.start
+                return (
+                    f"{path}: byte {place}: {error.object[error.start]:#04x} is not {encoding} text; "
+                    "name the file's encoding, such as `encoding: latin-1`"
+                )
+            offset += len(block)
+    return None
+
+
+def _wrong_line(path: Path, delimiter: str, encoding: str) -> str | None:
+    csv.field_size_limit(_FIELD_CHARACTERS)
+    with path.open(encoding=encoding, newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        start = 1
+        header: list[str] | None = None
+        try:
+            for cells in reader:
+                if header is None and cells:
+                    header = cells
+                elif header is not None and cells and len(cells) != len(header):
+                    return f"{path}:{start}: {len(cells)} cells where the header has {len(header)}: {_row(cells)}"
+                start = reader.line_num + 1
+        except csv.Error as error:
+            return f"{path}:{start}: {error} (a stray or unclosed quote?)"
+    return None
+
+
+def _row(cells: list[str]) -> str:
+    text = ", ".join(cells)
+    return repr(text if len(text) <= 60 else text[:57] + "...")

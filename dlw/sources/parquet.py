@@ -1,0 +1,51 @@
+"""Parquet files: one file, several, a glob, or a folder of {train,validation,test}.parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from dlw.errors import DataError
+from dlw.progress import Listener
+from dlw.sources._base import SourceSettings
+from dlw.sources._files import claims_tables, find
+from dlw.sources._tables import check_names, join, name_classes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".parquet", ".pq")
+
+
+class Settings(SourceSettings):
+    """Options of Parquet files."""
+
+    path: str | list[str] = Field(description="File, files, glob or folder.")
+
+
+def claims(path: Path) -> bool:
+    """Tell whether a path looks like Parquet."""
+    return claims_tables(path, SUFFIXES)
+
+
+def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
+    """Read the files of each split."""
+    paths = [settings.path] if isinstance(settings.path, str) else settings.path
+    found = find(paths, SUFFIXES, listener)
+    return {split: join([(file, _read(file)) for file in files]) for split, files in found.items()}
+
+
+def _read(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty")
+    try:
+        file = pq.ParquetFile(path)
+        check_names(file.schema_arrow.names, path)
+        return name_classes(file.read())
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
