@@ -1,0 +1,190 @@
+"""Fields fitted on the training split: rows in, packed arrays out; all that prediction keeps of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw import registry
+from dlw.errors import DataError, did_you_mean
+from dlw.fields._base import Field, Role, State
+from dlw.progress import Listener
+from dlw.recipe.schema import Block, Recipe
+from dlw.specs import TARGET, Arrays, FieldSpec, pack_arrays, pack_specs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT_VERSION = 1
+_SHOWN_BAD = 5
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: which field reads it, with which settings, and what that learned."""
+
+    name: str
+    type: str
+    role: Role
+    settings: Mapping[str, Any]
+    state: State
+
+    @cached_property
+    def field(self) -> Field:
+        """The field plug-in, bound to this column."""
+        module = registry.load("fields", self.type)
+        field: Field = module.build(module.Settings.model_validate(self.settings), self.name, self.role)
+        return field
+
+    @cached_property
+    def spec(self) -> FieldSpec:
+        """What the network needs to know of the column."""
+        return self.field.spec(self.state)
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the training split held nothing to learn from here."""
+        return "dropped" in self.state
+
+
+@dataclass(frozen=True)
+class EncodedTable:
+    """Packed arrays of the rows that could be used."""
+
+    arrays: Arrays
+    rows: np.ndarray
+    """int64 [kept]: positions in the table."""
+    bad: list[tuple[int, str, str]]
+    """Row, column and reason of each value that could not be used."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All fields of a recipe, fitted."""
+
+    columns: tuple[Column, ...]
+    known: tuple[str, ...]
+    """Every column of the training table, used or not."""
+
+    @cached_property
+    def inputs(self) -> dict[str, FieldSpec]:
+        """The packed input groups."""
+        return pack_specs({column.name: column.spec for column in self._used("input")})
+
+    @cached_property
+    def target(self) -> FieldSpec:
+        """The packed target; a category is a plain number per row and so has the shape ()."""
+        packed = next(iter(pack_specs({column.name: column.spec for column in self._used("target")}).values()))
+        return replace(packed, shape=()) if packed.kind == "category" else packed
+
+    def encode(self, table: pa.Table, *, with_target: bool, listener: Listener, max_bad: float = 0.01) -> EncodedTable:
+        """Turn rows into packed arrays; nothing is learned from them, and a row does not depend on the others.
+
+        Rows with a value that cannot be used are left out; DataError if their share is above `max_bad`.
+        """
+        used = [*self._used("input"), *(self._used("target") if with_target else ())]
+        self._check_columns(table, [column.name for column in used], listener)
+        arrays: Arrays = {}
+        bad: list[tuple[int, str, str]] = []
+        for column in used:
+            encoded = column.field.encode(table[column.name], column.state)
+            arrays[column.name] = encoded.array
+            bad += [(row, column.name, why) for row, why in encoded.bad.items()]
+            for note in encoded.notes:
+                listener.warn(note)
+        packed = self._pack(arrays, with_target)
+        rows = np.arange(len(table), dtype=np.int64)
+        if bad:
+            bad.sort()
+            rows = np.setdiff1d(rows, [row for row, _, _ in bad])
+            _judge(bad, len(table) - len(rows), len(table), max_bad, listener)
+            packed = {group: array[rows] for group, array in packed.items()}
+        return EncodedTable(packed, rows, bad)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return fields.json; `from_json` restores an equal value."""
+        columns = [
+            {"name": c.name, "type": c.type, "role": c.role, "settings": dict(c.settings), "state": c.state}
+            for c in self.columns
+        ]
+        return {"version": FORMAT_VERSION, "columns": columns, "known": list(self.known)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fitted:
+        """Restore what `to_json` wrote; DataError if it is of another version."""
+        if data.get("version") != FORMAT_VERSION:
+            raise DataError(f"fields.json: version {data.get('version')} where this dlw reads {FORMAT_VERSION}")
+        return cls(tuple(Column(**column) for column in data["columns"]), tuple(data["known"]))
+
+    def _used(self, role: Role) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.role == role and not column.is_dropped)
+
+    def _pack(self, arrays: Arrays, with_target: bool) -> Arrays:
+        inputs = {column.name: column.spec for column in self._used("input")}
+        packed = pack_arrays(arrays, inputs)
+        if with_target:
+            targets = pack_arrays(arrays, {column.name: column.spec for column in self._used("target")})
+            target = next(iter(targets.values()))
+            packed[TARGET] = target[:, 0] if self.target.kind == "category" else target
+        return packed
+
+    def _check_columns(self, table: pa.Table, wanted: list[str], listener: Listener) -> None:
+        missing = [name for name in wanted if name not in table.column_names]
+        if missing:
+            raise DataError(missing_columns(missing, table.column_names))
+        extra = [name for name in table.column_names if name not in self.known]
+        if extra:
+            listener.line(f"columns that training did not have are ignored: {', '.join(extra[:10])}")
+
+
+def missing_columns(missing: list[str], found: list[str]) -> str:
+    """Say which columns are not there, with the nearest names that are."""
+    told = ", ".join(f"{name}{did_you_mean(name, found)}" for name in missing[:5])
+    return f"missing column{'s' if len(missing) > 1 else ''}: {told}; the table has: {', '.join(found[:30])}"
+
+
+def _judge(bad: list[tuple[int, str, str]], num_bad: int, num_rows: int, max_bad: float, listener: Listener) -> None:
+    told = "; ".join(f"row {row}: {why}" for row, _, why in bad[:_SHOWN_BAD])
+    share = num_bad / num_rows
+    if share > max_bad:
+        raise DataError(
+            f"{num_bad} of {num_rows} rows cannot be used ({100 * share:.3g} %, `data.max_bad` allows "
+            f"{100 * max_bad:.3g} %): {told}"
+        )
+    listener.warn(f"{num_bad} of {num_rows} rows are left out: {told}")
+
+
+def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
+    """Fit every input and target field on the training split; DataError names missing columns and useless targets."""
+    assert recipe.data.inputs != "auto", "resolve_inputs comes first"
+    blocks: list[tuple[str, Block, Role]] = [(name, block, "input") for name, block in recipe.data.inputs.items()]
+    blocks += [(name, block, "target") for name, block in recipe.data.target.items()]
+    missing = [name for name, _, _ in blocks if name not in train.column_names]
+    if missing:
+        raise DataError(missing_columns(missing, train.column_names))
+    columns = tuple(_fit_column(name, block, role, train, listener) for name, block, role in blocks)
+    fitted = Fitted(columns, tuple(train.column_names))
+    if not fitted.inputs:
+        raise DataError("no input column is left: each is constant or empty in the training split")
+    targets = {column.spec.kind for column in columns if column.role == "target"}
+    names = [column.name for column in columns if column.role == "target"]
+    if len(targets) > 1 or ("category" in targets and len(names) > 1):
+        raise DataError(
+            f"targets {', '.join(names)} do not go together: several numbers, several labels or one category"
+        )
+    return fitted
+
+
+def _fit_column(name: str, block: Block, role: Role, train: pa.Table, listener: Listener) -> Column:
+    module = registry.load("fields", block.type)
+    settings = module.Settings.model_validate(block.options)
+    state = module.build(settings, name, role).fit(train[name])
+    for note in state.pop("notes", ()):
+        listener.warn(note)
+    if "dropped" in state:
+        listener.warn(f"column {name} is left out: it {state['dropped']} of the training split")
+    return Column(name, block.type, role, settings.model_dump(mode="json"), state)

@@ -1,0 +1,71 @@
+"""Rows that occur in two splits: counted over the input columns, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlw.errors import DataError
+from dlw.progress import Listener
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))
+
+
+def report_duplicates(tables: Mapping[str, pa.Table], columns: Sequence[str], strict: bool, listener: Listener) -> None:
+    """Warn of rows whose inputs also occur in an earlier split; DataError if `strict`."""
+    codes = row_codes(tables, columns)
+    told = []
+    for later, earlier in _PAIRS:
+        if later in codes and earlier in codes:
+            count = int(np.isin(codes[later], codes[earlier]).sum())
+            if count:
+                share = 100 * count / len(codes[later])
+                told.append(f"{count} of {len(codes[later])} {later} rows ({share:.2g} %) also occur in {earlier}")
+    if told and strict:
+        raise DataError(f"duplicate rows across splits (`data.strict`): {'; '.join(told)}")
+    for text in told:
+        listener.warn(f"{text}: equal inputs make that score too good")
+
+
+def row_codes(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return uint64 [N] per split, equal where two rows have equal values in all columns."""
+
+    total = sum(len(table) for table in tables.values())
+    mixed = np.zeros(total, dtype=np.uint64)
+    for column in columns:
+        parts = [table[column] for table in tables.values()]
+        mixed = _mix(mixed ^ _mix(_value_codes(parts).astype(np.uint64) + np.uint64(1)))
+    ends = np.cumsum([len(table) for table in tables.values()])
+    return dict(zip(tables, np.split(mixed, ends[:-1]), strict=True))
+
+
+def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
+    import pyarrow as pa
+
+    from dlw.fields._columns import to_codes
+
+    joined = pa.chunked_array([chunk for part in parts for chunk in _plain(part).chunks])
+    return to_codes(joined)[0] + 1
+
+
+def _plain(part: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if pa.types.is_struct(part.type):
+        return pa.chunked_array([chunk.field("bytes") for chunk in part.chunks])
+    if pa.types.is_dictionary(part.type):
+        return part.cast(part.type.value_type)
+    return part
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """Spread 64-bit values (the finaliser of splitmix64, Steele et al. 2014, doi:10.1145/2660193.2660195)."""
+    with np.errstate(over="ignore"):
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))
