@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dlw.cli.options import AsJson, Code, Quiet, add_code
-from dlw.cli.screen import emit, tell
+from dlw.cli.screen import emit, say, tell
 
 if TYPE_CHECKING:
     from dlw.verbs.export import Exported
@@ -48,4 +49,7 @@ def export_cli(
 
 
 def _draw(result: Exported) -> None:
+    """Say where the bundle is and how well it agrees."""
     tell(str(result))
+    bundle = shlex.quote(str(result.folder))
+    say(f"next:\n  dlw predict {bundle} INPUT...\n  dlw benchmark {bundle}")
