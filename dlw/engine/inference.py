@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -51,6 +52,14 @@ def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
     return losses.unflatten(0, (-1, members)).mean(dim=1)
 
 
+class Answered(NamedTuple):
+    """Answers to a split; `losses` [N] and `target` [N, ...] where the batches hold a target."""
+
+    answers: Arrays
+    losses: np.ndarray | None
+    target: np.ndarray | None
+
+
 @torch.inference_mode()
 def answer_batches(
     predictor: Predictor,
@@ -58,15 +67,13 @@ def answer_batches(
     batch_size: int,
     hardware: Hardware | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
-) -> tuple[Arrays, np.ndarray | None] | None:
-    """Answer every row in order; return the answers and, where batches hold a target, the loss of each row.
-
-    Returns None if `is_stopped` turns true on the way.
-    """
+) -> Answered | None:
+    """Answer every row in order; None if `is_stopped` turns true on the way."""
     was_training = predictor.training
     predictor.eval()
     answers: list[dict[str, Tensor]] = []
     losses: list[Tensor] = []
+    targets: list[Tensor] = []
     try:
         for batch in batches.stream(sequential_plan(batches.num_rows, batch_size)):
             if is_stopped():
@@ -76,10 +83,13 @@ def answer_batches(
             answers.append(activate(out, predictor.task))
             if TARGET in batch:
                 losses.append(row_losses(out, batch[TARGET], predictor.task))
+                targets.append(batch[TARGET])
     finally:
         predictor.train(was_training)
     joined = {name: torch.cat([part[name] for part in answers]).cpu().numpy() for name in answers[0]}
-    return joined, torch.cat(losses).cpu().numpy() if losses else None
+    if not targets:
+        return Answered(joined, None, None)
+    return Answered(joined, torch.cat(losses).cpu().numpy(), torch.cat(targets).cpu().numpy())
 
 
 def answer_arrays(predictor: Predictor, arrays: Arrays, batch_size: int = 256) -> Arrays:
@@ -88,4 +98,4 @@ def answer_arrays(predictor: Predictor, arrays: Arrays, batch_size: int = 256) -
     inputs = {name: array for name, array in arrays.items() if name != TARGET}
     result = answer_batches(predictor, Resident(inputs, device), batch_size)
     assert result is not None
-    return result[0]
+    return result.answers

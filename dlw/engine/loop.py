@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -51,7 +50,6 @@ class Job:
     hardware: Hardware
     train: Batches
     validation: Batches | None
-    validation_target: np.ndarray | None
     augments: Sequence[Augment]
     metrics: Mapping[str, Metric]
     monitor: str
@@ -165,11 +163,10 @@ def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[
     result = answer_batches(Predictor(network, job.task), job.validation, EVALUATION_BATCH, job.hardware, is_stopped)
     if result is None:
         return None
-    answers, losses = result
-    assert losses is not None
-    assert job.validation_target is not None
-    outcome = job.task.outcome(answers, job.validation_target)
-    record["validation/loss"] = float(losses.mean())
+    assert result.losses is not None
+    assert result.target is not None
+    outcome = job.task.outcome(result.answers, result.target)
+    record["validation/loss"] = float(result.losses.mean())
     record |= {f"validation/{name}": metric(outcome) for name, metric in job.metrics.items()}
     return record
 

@@ -128,7 +128,10 @@ def _numbers(name: str, base: Path) -> list[int]:
 
 def _create_at(out: Path) -> Run:
     if out.is_dir():
-        if disk.names(out):
+        run = Run(out)
+        # A training that was killed while it read its data leaves these behind: nothing of worth, so begin again.
+        has_begun = set(disk.names(out)) - {".lock", ".cache", run.log.name, run.checkpoints.name}
+        if has_begun or (run.checkpoints.is_dir() and disk.names(run.checkpoints)):
             raise UsageError(
                 f"--out {out}: the folder is not empty; go on with that run by `dlw train --resume {out}`, "
                 "or choose another folder"

@@ -13,7 +13,6 @@ from dlw.specs import Outcome
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from dlw.engine.batches import Batches
@@ -66,7 +65,6 @@ def build_job(
     fitted: Fitted,
     hardware: Hardware,
     splits: Mapping[str, Batches],
-    validation_target: np.ndarray | None,
 ) -> Job:
     """Put everything the loop needs together, ready for the first step."""
     from dlw.engine import optimizers
@@ -91,7 +89,6 @@ def build_job(
         hardware=hardware,
         train=splits["train"],
         validation=splits.get("validation"),
-        validation_target=validation_target,
         augments=augments,
         metrics=validation_metrics(recipe, task),
         monitor=monitor,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlw.errors import RunError, UsageError
 from dlw.progress import Listener
 from dlw.recipe.check import load_recipe
@@ -73,19 +75,20 @@ def _with_absolute_source(recipe: Recipe, root: Path) -> Recipe:
     elif isinstance(source, list):
         source = [pinned(part) for part in source]
     else:
-        options = {key: pinned(value) if isinstance(value, str) else value for key, value in source.options.items()}
+        is_path = ("path", "source")
+        options = {k: pinned(v) if k in is_path and isinstance(v, str) else v for k, v in source.options.items()}
         source = Block.model_validate({"type": source.type, **options})
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})
 
 
-def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]], device: str) -> dict[str, Any]:
     """Return what must be equal for an exact resume: versions, threads, kernels, `--code` files, the data itself."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
         digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
-        digest.update(memoryview(arrays[name]).cast("B") if arrays[name].flags.c_contiguous else arrays[name].tobytes())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     plugins = {f"{room}/{name}": sha256 for room, name, sha256 in code}
-    return {**environment.fingerprint(), "data": digest.hexdigest(), "code": plugins}
+    return {**environment.fingerprint(device), "data": digest.hexdigest(), "code": plugins}
 
 
 class RunSink:
@@ -108,7 +111,26 @@ class RunSink:
         if job.average:
             tensors["ema"] = job.average.network.state_dict()
         state = {"progress": progress.to_json(), "fingerprint": dict(self._prints)}
-        store.save(self._run, progress.step, tensors, state, keep=self._keep, is_best=is_best)
+        store.save(
+            self._run,
+            progress.step,
+            tensors,
+            state,
+            keep=self._keep,
+            is_best=is_best,
+            is_final=progress.is_finished,
+            monitor=job.monitor,
+            score=progress.best,
+        )
+
+    def reset(self) -> None:
+        """Start the journal afresh: the run stopped before its first checkpoint."""
+        self._journal.truncate_after(-1)
+
+    def at(self, step: int | None) -> dict[str, float]:
+        """Return the journal's validation values at a step."""
+        lines = [record for record in self._journal.read() if record["step"] == step]
+        return {key: value for key, value in lines[-1].items() if key.startswith("validation/")} if lines else {}
 
 
 def restore_job(job: Job, run: Run, prints: Mapping[str, Any], allow_inexact: bool, listener: Listener) -> Progress:

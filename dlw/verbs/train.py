@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import os
 import shutil
 import tempfile
 import time
@@ -20,10 +22,10 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
 from dlw.runs import store
-from dlw.runs.disk import write_json
+from dlw.runs.disk import write_atomic
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
-from dlw.specs import TARGET, Arrays
+from dlw.specs import Arrays
 from dlw.verbs._network import build_job, monitored
 from dlw.verbs._session import (
     LoggedListener,
@@ -131,7 +133,7 @@ def _train(
         listener.warn(f"{run.folder} stopped before its first checkpoint: starting at step 0")
         sink.reset()
     if not is_resumed:
-        write_json(run.environment, prints)
+        write_atomic(run.environment, json.dumps(prints, indent=1).encode() + b"\n")
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")
         return _result(session, job, plan, progress, sink, 0.0, 0)
@@ -159,19 +161,17 @@ def _prepare(
     listener.line(f"training on {hardware}")
     splits: dict[str, Batches] = {}
     printed: Arrays = {}
-    validation_target = None
     for split in ("train", "validation"):
         if split in session.tables:
             splits[split], arrays = _batches(session, recipe, split, hardware, listener)
             printed |= {f"{split}/{name}": array for name, array in arrays.items()}
-            validation_target = arrays[TARGET] if split == "validation" else None
     shutil.rmtree(session.run.folder / ".cache", ignore_errors=True)
-    job = build_job(recipe, session.fitted, hardware, splits, validation_target)
+    job = build_job(recipe, session.fitted, hardware, splits)
     if job.validation is None:
         listener.warn("there is no validation split: the last checkpoint counts as the best")
     parameters = sum(parameter.numel() for parameter in job.network.parameters())
     listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")
-    return job, fingerprint(printed, plugins)
+    return job, fingerprint(printed, plugins, str(hardware.device))
 
 
 def _batches(
@@ -200,21 +200,16 @@ def _batches(
         chunk = table.take(rows)
         return fitted.encode(chunk, with_target=True, listener=Silent(), max_bad=0.0).arrays
 
-    target = {} if split == "train" else {TARGET: fitted.encode_target(table, listener)}
-    return Streamed(encode, len(table), hardware.device, recipe.train.workers), target
+    return Streamed(encode, len(table), hardware.device, recipe.train.workers), {}
 
 
 def _memory_limit() -> float:
     """Return how many bytes of encoded rows may stay in memory: two fifths of what is free now."""
-    import os
-
     return 0.4 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _with_recorded_threads(run: Run, recipe: Recipe) -> Recipe:
     """Continue with the thread count the run began with: it decides the order of sums."""
-    import json
-
     threads = json.loads(run.environment.read_bytes())["threads"] if run.environment.exists() else None
     return (
         recipe.model_copy(update={"train": recipe.train.model_copy(update={"threads": threads})}) if threads else recipe
@@ -251,7 +246,7 @@ def _result(
         monitor=monitor,
         best=progress.best,
         best_step=progress.best_step,
-        validation={key: value for key, value in sink.best().items() if key.startswith("validation/")},
+        validation=sink.at(progress.best_step if progress.best_step is not None else progress.step),
         parameters=sum(parameter.numel() for parameter in job.network.parameters()),
         seconds=round(seconds, 3),
         samples_per_second=round(rows / seconds, 1) if seconds else 0.0,

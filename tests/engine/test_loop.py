@@ -90,7 +90,6 @@ def make_job(settings: Train, optimizer: AdamW | SGD | Muon = AdamW(), augments:
         hardware=CPU,
         train=Resident({"number": x[:80], "target": y[:80]}, torch.device("cpu")),
         validation=Resident({"number": x[80:], "target": y[80:]}, torch.device("cpu")),
-        validation_target=y[80:],
         augments=list(augments),
         metrics={"error": error},
         monitor="validation/error",
