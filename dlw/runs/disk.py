@@ -8,6 +8,7 @@ remedy; a missing file stays a FileNotFoundError, and one that cannot be read or
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -200,6 +201,21 @@ def refuse_link(path: Path) -> None:
         raise ResourceError(
             f"{path}: is a symbolic link; dlw does not write through links: remove it or choose another path"
         )
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether a process holds the lock on this file; takes the lock for an instant where none does."""
+    try:
+        descriptor = _call(os.open, path, _READ)
+    except OSError:
+        return False
+    try:
+        _call(fcntl.flock, descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        _call(os.close, descriptor)
+    return False
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:

@@ -13,7 +13,7 @@ from dlw.runs import disk
 from dlw.runs.layout import Run
 
 _PATIENCE_SECONDS = 0.3
-"""`is_held` takes the lock for an instant; a training that starts right then tries again for this long."""
+"""`disk.is_locked` takes the lock for an instant; a training that starts right then tries again for this long."""
 
 _held: set[int] = set()
 
@@ -32,21 +32,6 @@ def hold(run: Run) -> Iterator[None]:
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
-
-
-def is_held(run: Run) -> bool:
-    """Say whether a process is training in this run directory."""
-    try:
-        descriptor = os.open(run.lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _open(run: Run) -> int:
