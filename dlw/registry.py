@@ -75,6 +75,11 @@ def add_code(file: Path) -> tuple[str, str]:
     return room, name
 
 
+def code_files() -> list[Path]:
+    """Return the files that joined by `add_code`, for a process that has to know the same plug-ins."""
+    return list(_code_files.values())
+
+
 def _load_file(room: str, name: str, path: Path) -> ModuleType:
     module_name = f"dlw_code.{room}.{name}"
     if module_name in sys.modules:
