@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlw.errors import ResourceError, RunError, UsageError, did_you_mean
+from dlw.errors import ResourceError, RunError, RunInUseError, UsageError, did_you_mean
 from dlw.runs import disk
 
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
-_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Run:
 
     def evaluation(self, split: str) -> Path:
         """The folder of the scores on one split."""
-        return self.folder / "evaluation" / split
+        return self.folder / "evaluation" / _plain("split", split)
 
     def export(self, format: str) -> Path:
         """The folder of the bundle in one format."""
-        return self.folder / "exports" / format
+        return self.folder / "exports" / _plain("format", format)
 
 
 def create_run(name: str, out: Path | None = None, base: Path = Path("runs")) -> Run:
@@ -126,11 +126,20 @@ def _numbers(name: str, base: Path) -> list[int]:
     return [int(match[1]) for entry in disk.names(base) if (match := pattern.fullmatch(entry))]
 
 
+def _plain(what: str, name: str) -> str:
+    """Return a name that becomes a folder; raises UsageError where it could lead anywhere else."""
+    if not _RUN_NAME.fullmatch(name):
+        raise UsageError(f"{what} {name!r}: letters, digits, . _ - only, beginning with a letter or digit")
+    return name
+
+
 def _create_at(out: Path) -> Run:
     if out.is_dir():
         run = Run(out)
+        if disk.is_locked(run.lock):
+            raise RunInUseError(f"--out {out} is in use by another training: choose another folder")
         # A training that was killed while it read its data leaves these behind: nothing of worth, so begin again.
-        has_begun = set(disk.names(out)) - {".lock", ".cache", run.log.name, run.checkpoints.name}
+        has_begun = set(disk.names(out)) - {run.lock.name, ".cache", run.log.name, run.checkpoints.name}
         if has_begun or (run.checkpoints.is_dir() and disk.names(run.checkpoints)):
             raise UsageError(
                 f"--out {out}: the folder is not empty; go on with that run by `dlw train --resume {out}`, "

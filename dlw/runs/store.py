@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -69,6 +70,7 @@ def save(
     untouched.
     """
     assert keep >= 2, "one damaged checkpoint must not end a run"
+    assert 0 <= step < 10**10, "the folder's name has ten digits"
     unique, aliases = _untie(tensors)
     packed = {f"{group}.safetensors": tensorfile.pack(members) for group, members in unique.items()}
     note = json.dumps({"step": step, "aliases": aliases, "state": state}).encode()
@@ -81,7 +83,8 @@ def save(
     try:
         disk.make_folders(temporary)
         files = {name: disk.write_new(temporary / name, parts) for name, parts in chunks.items()}
-        manifest = Manifest(step, files, is_best, is_final, monitor, score)
+        known = float(score) if score is not None and math.isfinite(score) else None
+        manifest = Manifest(step, files, is_best, is_final, monitor, known)
         disk.write_new(temporary / MANIFEST, [manifest.to_bytes()])
         disk.sync_folder(temporary)
         disk.sync_file(run.metrics)
