@@ -81,11 +81,13 @@ class Fitted:
         packed = next(iter(pack_specs({column.name: column.spec for column in self._used("target")}).values()))
         return replace(packed, shape=()) if packed.kind == "category" else packed
 
-    def encode(self, table: pa.Table, *, with_target: bool, listener: Listener, max_bad: float | None = 0.01) -> EncodedTable:
+    def encode(
+        self, table: pa.Table, *, with_target: bool, listener: Listener, max_bad: float | None = 0.01
+    ) -> EncodedTable:
         """Turn rows into packed arrays; nothing is learned from them, and a row does not depend on the others.
 
-        Rows with a value that cannot be used are left out; DataError if their share is above `max_bad`, while None leaves
-        both the judgement and telling the user to the caller.
+        Rows with a value that cannot be used are left out; DataError if their share is above `max_bad`; None leaves the
+        judgement, and telling the user, to the caller.
         """
         used = [*self._used("input"), *(self._used("target") if with_target else ())]
         self._check_columns(table, [column.name for column in used], listener)
