@@ -52,6 +52,8 @@ class Answerer:
     answer: Callable[[Arrays], Arrays]
     model_bytes: int
     step: int
+    source: Block | None
+    """How the recipe reads its data, where it says so in the long form."""
 
     def answer_rows(self, arrays: Arrays, rows_at_once: int = ROWS_AT_ONCE) -> Arrays:
         """Answer in pieces, so that memory does not grow with the number of rows; there must be one at least."""
@@ -87,6 +89,7 @@ def open_target(folder: Path, threads: int | None = None, listener: Listener | N
         answer=lambda arrays: answer_arrays(predictor, arrays, batch_size=ROWS_AT_ONCE),
         model_bytes=sum(tensor.numel() * tensor.element_size() for tensor in predictor.state_dict().values()),
         step=trained.step,
+        source=source if isinstance(source := trained.recipe.data.source, Block) else None,
     )
 
 
@@ -116,6 +119,7 @@ def open_bundle(folder: Path, threads: int | None = None, *, own: bool = False) 
         answer=exporter.open_model(artifact),
         model_bytes=sum(manifest["files"][name]["bytes"] for name in exporter.FILES),
         step=manifest["step"],
+        source=Block.model_validate(manifest["source"]) if manifest.get("source") else None,
     )
 
 

@@ -115,7 +115,7 @@ def real_rows(trained: Trained, listener: Listener) -> tuple[Arrays, str]:
     table = tables[split]
     spare = 4  # some rows may hold a picture that does not open
     places = np.unique(np.linspace(0, len(table) - 1, spare * sum(ROW_COUNTS)).astype(np.int64))
-    encoded = trained.fitted.encode(table.take(places), with_target=False, listener=Silent(), max_bad=1.0)
+    encoded = trained.fitted.encode(table.take(places), with_target=False, listener=Silent(), max_bad=None)
     if not len(encoded.rows):
         raise DataError(f"split {split}: none of {len(places)} rows can be read: {encoded.bad[0][2]}")
     # A split of fewer rows than the proof needs gives some of them twice.
@@ -139,6 +139,7 @@ def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit:
         "format": name,
         "step": trained.step,
         "task": trained.recipe.task.model_dump(),
+        "source": _reading(trained.recipe.data.source),
         "target": trained.fitted.target.to_json(),
         "inputs": _signature(rows),
         "answers": _signature(answers),
@@ -194,6 +195,13 @@ def _network_answers(predictor: Predictor, arrays: Arrays) -> Arrays:
     from dlw.engine.inference import answer_arrays
 
     return answer_arrays(predictor, arrays)
+
+
+def _reading(source: str | list[str] | Block) -> dict[str, Any] | None:
+    """Return how rows are read, without where the training data lies."""
+    if not isinstance(source, Block):
+        return None
+    return {key: value for key, value in source.model_dump().items() if key != "path"}
 
 
 def _signature(arrays: Arrays) -> dict[str, Any]:

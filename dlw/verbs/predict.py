@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
 from dlw.specs import Arrays
-from dlw.verbs._bundle import Answerer, open_target
+from dlw.verbs._bundle import ROWS_AT_ONCE, Answerer, open_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
+PIECE_BYTES = 64 * 2**20
+"""Encoded rows that are in memory at once, about."""
+MOST_ROWS_AT_ONCE = 65_536
 WARNED = 20
 """Rows that cannot be used are warned of one by one up to this many; all are in the result."""
 
@@ -92,7 +96,7 @@ def predict(
     for piece in _pieces(answerer, inputs, listener):
         _answer_piece(answerer, piece, keep, collected, listener)
     for bad in collected.bad[:WARNED]:
-        listener.warn(f"{bad.file}: row {bad.row}: {bad.reason}; no answer")
+        listener.warn(f"no answer for {bad.file}, row {bad.row}: {bad.reason}")
     if len(collected.bad) > WARNED:
         listener.warn(f"{len(collected.bad) - WARNED} more rows have no answer")
     if not collected.num_rows:
@@ -108,23 +112,21 @@ def predict(
 
 
 def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> Iterator[Piece]:
-    from dlw.verbs._inputs import read_pieces
+    from dlw.verbs._inputs import Reading, read_pieces
 
-    pictures = [name for name, spec in answerer.fitted.inputs.items() if spec.kind == "image"]
-    return read_pieces(inputs, pictures[0] if pictures else None, listener)
+    specs = answerer.fitted.inputs
+    pictures = [name for name, spec in specs.items() if spec.kind == "image"]
+    row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
+    rows_at_once = max(ROWS_AT_ONCE, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
+    return read_pieces(inputs, Reading(pictures[0] if pictures else None, answerer.source, rows_at_once), listener)
 
 
 def _answer_piece(
     answerer: Answerer, piece: Piece, keep: Sequence[str], collected: _Collected, listener: Listener
 ) -> None:
-    collected.bad += [BadRow(file, 0, reason) for file, reason in piece.bad]
-    if not len(piece.table):
-        return
     kept = _kept_columns(piece.table, answerer, keep)
-    encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=1.0)
-    collected.bad += [
-        BadRow(piece.files[row], piece.row(row), f"{column}: {reason}") for row, column, reason in encoded.bad
-    ]
+    encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
+    collected.bad += [BadRow(piece.files[row], piece.row(row), reason) for row, column, reason in encoded.bad]
     rows = encoded.rows
     if not len(rows):
         return
