@@ -62,9 +62,9 @@ class _Group:
         return gradients
 
     def state(self) -> dict[str, Tensor]:
-        state = {f"{name}/step": step for name, step in zip(self.named, self.steps, strict=True)}
+        state = {f"{name}.step": step for name, step in zip(self.named, self.steps, strict=True)}
         for slot, tensors in self.slots.items():
-            state.update({f"{name}/{slot}": tensor for name, tensor in zip(self.named, tensors, strict=True)})
+            state.update({f"{name}.{slot}": tensor for name, tensor in zip(self.named, tensors, strict=True)})
         return state
 
 
@@ -165,7 +165,7 @@ class MuonWithAdamW:
 
     def state(self) -> dict[str, Tensor]:
         """Return momenta and AdamW's state; see Optimizer."""
-        momenta = {f"{name}/momentum": self._muon.state[p]["momentum_buffer"] for name, p in self._flat.items()}
+        momenta = {f"{name}.momentum": self._muon.state[p]["momentum_buffer"] for name, p in self._flat.items()}
         return {**momenta, **self._adamw.state()}
 
 

@@ -50,9 +50,10 @@ def begin(reference: str | Path, sets: Sequence[str], run: Run, listener: Listen
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
     recipe = _with_absolute_source(recipe, loaded.root)
     fitted = fit(recipe, tables["train"], listener)
+    resolved, fields = dump(resolve(recipe)).encode(), json.dumps(fitted.to_json(), indent=1).encode()
     write_atomic(run.recipe, loaded.text.encode())
-    write_atomic(run.resolved, dump(resolve(recipe)).encode())
-    write_atomic(run.fields, json.dumps(fitted.to_json(), indent=1).encode())
+    write_atomic(run.resolved, resolved)
+    write_atomic(run.fields, fields)
     return Session(run, recipe, fitted, tables)
 
 
