@@ -1,0 +1,31 @@
+"""Paste a box of another row's picture, and weigh both targets by area."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from dlw.augment._base import Augment, AugmentSettings
+from dlw.errors import UsageError
+from dlw.specs import FieldSpec
+
+KINDS = ("image",)
+
+
+class Settings(AugmentSettings):
+    """Yun et al. 2019, arXiv:1905.04899."""
+
+    alpha: float = Field(1.0, gt=0, le=100, description="The share is drawn from Beta(alpha, alpha).")
+    probability: float = Field(
+        1.0, gt=0, le=1, description="Chance of a batch to be mixed; mixed batches are left out."
+    )
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+    """Return the augmentation; raises UsageError unless one picture is the only input."""
+    from dlw.augment._image_mixing import mixing, paste
+
+    if [spec.kind for spec in inputs.values()] != ["image"]:
+        raise UsageError("data.augment: cutmix mixes whole rows, so one image must be the only input")
+    return mixing(inputs, settings.alpha, settings.probability, paste)

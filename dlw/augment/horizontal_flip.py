@@ -1,0 +1,26 @@
+"""Mirror pictures left and right at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from dlw.augment._base import Augment, AugmentSettings
+from dlw.specs import FieldSpec
+
+KINDS = ("image",)
+
+
+class Settings(AugmentSettings):
+    """Not for pictures whose sides mean something, such as digits."""
+
+    probability: float = Field(0.5, gt=0, le=1, description="Chance of a picture to be mirrored.")
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+    """Return the augmentation of every image group."""
+    from dlw.augment._image_places import flip
+    from dlw.augment._images import each_image
+
+    return each_image(inputs, lambda image, draws, spec: flip(image, draws, settings.probability))

@@ -1,0 +1,31 @@
+"""Blend each picture and its target with those of another row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from dlw.augment._base import Augment, AugmentSettings
+from dlw.errors import UsageError
+from dlw.specs import FieldSpec
+
+KINDS = ("image",)
+
+
+class Settings(AugmentSettings):
+    """Zhang et al. 2018, arXiv:1710.09412."""
+
+    alpha: float = Field(0.2, gt=0, le=100, description="The share is drawn from Beta(alpha, alpha).")
+    probability: float = Field(
+        1.0, gt=0, le=1, description="Chance of a batch to be mixed; mixed batches are left out."
+    )
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+    """Return the augmentation; raises UsageError unless one picture is the only input."""
+    from dlw.augment._image_mixing import blend, mixing
+
+    if [spec.kind for spec in inputs.values()] != ["image"]:
+        raise UsageError("data.augment: mixup mixes whole rows, so one image must be the only input")
+    return mixing(inputs, settings.alpha, settings.probability, blend)

@@ -1,0 +1,35 @@
+"""Move pictures by a few pixels at random: pad, then crop to the old size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from dlw.augment._base import Augment, AugmentSettings
+from dlw.errors import UsageError
+from dlw.specs import FieldSpec
+
+KINDS = ("image",)
+
+
+class Settings(AugmentSettings):
+    """The picture keeps its size."""
+
+    padding: int = Field(4, ge=1, le=4096, description="Largest move in pixels, the same in all four directions.")
+    fill: Literal["zero", "edge", "reflect"] = Field(
+        "zero", description="What enters: zeros, the pixel at the edge, or the picture mirrored at its edge."
+    )
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+    """Return the augmentation of every image group; raises UsageError where pictures are smaller than the move."""
+    from dlw.augment._image_places import crop
+    from dlw.augment._images import each_image
+
+    for name, spec in inputs.items():
+        if spec.kind == "image" and min(spec.shape[1:]) <= settings.padding:
+            size = "x".join(map(str, spec.shape[1:]))
+            raise UsageError(f"data.augment: random_crop: padding {settings.padding} is too large for {name} of {size}")
+    return each_image(inputs, lambda image, draws, spec: crop(image, draws, settings.padding, settings.fill))

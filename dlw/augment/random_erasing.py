@@ -1,0 +1,39 @@
+"""Overwrite a random box of pictures, so that no single part decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlw.augment._base import Augment, AugmentSettings
+from dlw.specs import FieldSpec
+
+KINDS = ("image",)
+
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Settings(AugmentSettings):
+    """Zhong et al. 2020, arXiv:1708.04896, whose values are the defaults."""
+
+    probability: float = Field(0.5, gt=0, le=1, description="Chance of a picture to lose a box.")
+    area: tuple[Share, Share] = Field((0.02, 0.4), description="Smallest and largest share of the picture erased.")
+    longest: float = Field(3.3, ge=1, le=100, description="Largest ratio between the sides of the box.")
+    fill: Literal["noise", "mean"] = Field("noise", description="Random pixels, or the mean of the training pictures.")
+
+    @model_validator(mode="after")
+    def _area_rises(self) -> Self:
+        if self.area[0] > self.area[1]:
+            raise ValueError(f"area starts at {self.area[0]} and ends below, at {self.area[1]}")
+        return self
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+    """Return the augmentation of every image group."""
+    from dlw.augment._image_places import erase
+    from dlw.augment._images import each_image
+
+    options = (settings.probability, settings.area, settings.longest, settings.fill)
+    return each_image(inputs, lambda image, draws, spec: erase(image, draws, spec, *options))
