@@ -52,9 +52,7 @@ def build(settings: Settings, target: FieldSpec) -> ClassTask | LabelsTask:
                 f"{did_you_mean(name, target.labels)} (it has {', '.join(target.labels[:20])})"
             )
     if settings.positive is not None and (target.kind != "category" or len(target.labels) != 2):
-        raise DataError(
-            f"task: positive: has no effect with {len(target.labels)} labels; it chooses one of two classes"
-        )
+        raise DataError(f"task: positive: chooses one of two classes, and there are {len(target.labels)} labels")
     if settings.class_weights is not None and "counts" not in target.statistics:
         raise DataError("task: class_weights needs the number of training rows per label, which this target lacks")
     if target.kind == "labels":
