@@ -30,9 +30,7 @@ def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
     forgotten = {"number": torch.nan, "category": 0}
 
     def forget(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-        is_gone = (draws.uniform(sum(num_columns.values())) < settings.probability).split(
-            [*num_columns.values()], dim=1
-        )
+        is_gone = draws.uniform(sum(num_columns.values())) < settings.probability
         changed = {
             kind: batch[kind].masked_fill(mask, forgotten[kind])
             for kind, mask in zip(num_columns, is_gone.split([*num_columns.values()], dim=1), strict=True)
