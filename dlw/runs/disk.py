@@ -67,8 +67,8 @@ def make_new_folder(folder: Path) -> bool:
     return True
 
 
-def write_new(path: Path, chunks: Iterable[Data]) -> Digest:
-    """Create a file, write the chunks, bring it to the disk, and return what it holds."""
+def write_new(path: Path, chunks: Iterable[Data], *, is_durable: bool = True) -> Digest:
+    """Create a file, write the chunks, bring it to the disk if `is_durable`, and return what it holds."""
     digest, size_bytes = hashlib.sha256(), 0
     with _blaming(path, "write"):
         descriptor = _call(os.open, path, _CREATE, 0o666)
@@ -76,22 +76,27 @@ def write_new(path: Path, chunks: Iterable[Data]) -> Digest:
             for chunk in chunks:
                 digest.update(chunk)
                 size_bytes += _write_all(descriptor, chunk)
-            _call(os.fsync, descriptor)
+            if is_durable:
+                _call(os.fsync, descriptor)
         finally:
             _call(os.close, descriptor)
     return Digest(size_bytes, digest.hexdigest())
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a whole file or leave what was there: temporary file beside it, fsync, rename. Creates parent folders."""
+def write_atomic(path: Path, data: bytes, *, is_durable: bool = True) -> None:
+    """Write a whole file or leave what was there: temporary file beside it, fsync, rename. Creates parent folders.
+
+    Without `is_durable` it is not waited for: a power loss may leave the old file, or an empty one.
+    """
     make_folders(path.parent)
     refuse_link(path)
     _sweep(path)
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}")
     try:
-        write_new(temporary, [data])
+        write_new(temporary, [data], is_durable=is_durable)
         rename(temporary, path)
-        sync_folder(path.parent)
+        if is_durable:
+            sync_folder(path.parent)
     except ResourceError:
         discard(temporary)
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dlw.errors import RunError
 from dlw.runs import disk
 from dlw.runs.layout import Run
 from dlw.runs.manifest import DamagedError, Manifest, read_manifest
@@ -46,34 +47,42 @@ def prune(run: Run, step: int, keep: int) -> None:
     past = [other for other in steps if other <= step]
     kept = set(past[-keep:])
     for other in reversed(past):
-        if _is_best_or_unknown(run, other):
+        try:
+            is_best = _manifest(run, other).is_best
+        except DamagedError:
+            kept.add(other)  # It may have been the best: left for a person to decide.
+            continue
+        if is_best:
             kept.add(other)
             break
-    for other in steps:
-        if other not in kept:
-            delete(step_folder(run, other))
+    hidden = [hide(step_folder(run, other)) for other in steps if other not in kept]
+    if hidden:
+        # On the disk before the files go, or a power loss could leave half a checkpoint under its own name.
+        disk.sync_folder(run.checkpoints)
+    for folder in hidden:
+        disk.remove_tree(folder)
 
 
-def delete(folder: Path) -> None:
-    """Delete a checkpoint: renamed first, so that no reader meets half of it."""
+def hide(folder: Path) -> Path:
+    """Rename a checkpoint that is to be deleted, so that no reader meets half of it; returns the new path."""
     hidden = folder.with_name(f"{disk.DELETED}{folder.name}")
     disk.remove_tree(hidden)
     disk.rename(folder, hidden)
-    disk.remove_tree(hidden)
+    return hidden
 
 
 def point(run: Run, word: str, step: int) -> None:
-    """Write `last` or `best`, unless it already says so."""
+    """Write `last` or `best`, unless it already says so; not waited for, since the manifests tell it too."""
     path = run.checkpoints / word
     if pointed(run, word) != step:
-        disk.write_atomic(path, f"{step_folder(run, step).name}\n".encode())
+        disk.write_atomic(path, f"{step_folder(run, step).name}\n".encode(), is_durable=False)
 
 
 def pointed(run: Run, word: str) -> int | None:
     """Return the step that `last` or `best` names; None if the file is missing or damaged."""
     try:
         text = disk.read(run.checkpoints / word, 64)
-    except FileNotFoundError:
+    except (FileNotFoundError, RunError):
         return None
     match = _STEP.fullmatch(text.decode("ascii", "replace").removesuffix("\n"))
     return int(match[1]) if match else None
@@ -84,10 +93,3 @@ def _manifest(run: Run, step: int) -> Manifest:
         return read_manifest(step_folder(run, step))
     except FileNotFoundError as error:
         raise DamagedError(f"{step_folder(run, step)}: manifest.json is missing") from error
-
-
-def _is_best_or_unknown(run: Run, step: int) -> bool:
-    try:
-        return _manifest(run, step).is_best
-    except DamagedError:
-        return True

@@ -23,7 +23,7 @@ from dlw.runs import disk, tensorfile
 from dlw.runs.layout import Run
 from dlw.runs.manifest import FILE as MANIFEST
 from dlw.runs.manifest import DamagedError, Manifest, read_manifest
-from dlw.runs.steps import best_step, delete, point, pointed, prune, saved_steps, step_folder
+from dlw.runs.steps import best_step, hide, point, pointed, prune, saved_steps, step_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,13 +88,14 @@ def save(
         disk.write_new(temporary / MANIFEST, [manifest.to_bytes()])
         disk.sync_folder(temporary)
         disk.sync_file(run.metrics)
-        if target.exists():
-            delete(target)
+        replaced = hide(target) if target.exists() else None
         disk.rename(temporary, target)
     except ResourceError:
         disk.discard(temporary)
         raise
     disk.sync_folder(run.checkpoints)
+    if replaced:
+        disk.remove_tree(replaced)
     point(run, "last", step)
     if is_best:
         point(run, "best", step)
