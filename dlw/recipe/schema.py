@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 FORMAT_VERSION = 1
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -62,13 +63,38 @@ class SplitPlan(Section):
     seed: int = Field(0, ge=0, description="Seed of the random choice.")
 
 
+def _source_kind(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping" if isinstance(value, (dict, Block)) else "text"
+
+
+Source = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[str], Tag("list")] | Annotated[Block, Tag("mapping")],
+    Discriminator(_source_kind),
+]
+
+SplitName = Literal["train", "validation", "test"]
+
+
+def _splits_kind(value: Any) -> str:
+    is_plan = isinstance(value, SplitPlan) or (
+        isinstance(value, dict)
+        and ("type" in value or any(isinstance(share, (int, float)) for share in value.values()))
+    )
+    return "plan" if is_plan else "slices"
+
+
+Splits = Annotated[
+    Annotated[dict[SplitName, str], Tag("slices")] | Annotated[SplitPlan, Tag("plan")], Discriminator(_splits_kind)
+]
+
+
 class Data(Section):
     """Where the rows come from and what each column means."""
 
-    source: str | list[str] | Block = Field(
+    source: Source = Field(
         description="File(s), folder, glob or Hub id; or `{type: ..., ...}`. Relative to the recipe's folder."
     )
-    splits: dict[str, str] | SplitPlan | None = Field(
+    splits: Splits | None = Field(
         None,
         description='Split name to slice of the source, such as `{train: "train[:90%]", validation: "train[90%:]"}`, '
         "or a plan `{type: stratified, train: 0.8, ...}`. Default: the source's own splits.",
@@ -90,7 +116,9 @@ class AdamW(Section):
 
     type: Literal["adamw"] = "adamw"
     lr: Positive = Field(1e-3, le=100, description="Peak learning rate.")
-    betas: tuple[Fraction, Fraction] = Field((0.9, 0.999), description="Decay of the first and second moment.")
+    betas: list[Decay] = Field(
+        [0.9, 0.999], min_length=2, max_length=2, description="Decay of the first and second moment."
+    )
     eps: Positive = Field(1e-8, description="Added to the denominator.")
     weight_decay: NotNegative = Field(0.01, description="Decoupled decay; biases, norms and embeddings are spared.")
 
@@ -100,7 +128,7 @@ class SGD(Section):
 
     type: Literal["sgd"] = "sgd"
     lr: Positive = Field(0.1, le=100, description="Peak learning rate.")
-    momentum: Fraction = Field(0.9, description="Momentum.")
+    momentum: Decay = Field(0.9, description="Momentum.")
     nesterov: bool = Field(True, description="Nesterov's form of momentum.")
     weight_decay: NotNegative = Field(5e-4, description="L2 decay; biases, norms and embeddings are spared.")
 
@@ -110,12 +138,17 @@ class Muon(Section):
 
     type: Literal["muon"] = "muon"
     lr: Positive = Field(0.02, le=100, description="Peak learning rate of the matrices.")
-    momentum: Fraction = Field(0.95, description="Momentum of the matrices.")
+    momentum: Decay = Field(0.95, description="Momentum of the matrices.")
     weight_decay: NotNegative = Field(0.01, description="Decoupled decay of the matrices.")
     adamw_lr: Positive = Field(1e-3, le=100, description="Peak learning rate of everything else.")
 
 
-Optimizer = Annotated[AdamW | SGD | Muon, BeforeValidator(_named), Field(discriminator="type")]
+def _optimizer(value: Any) -> Any:
+    value = _named(value)
+    return {"type": "adamw", **value} if isinstance(value, dict) else value
+
+
+Optimizer = Annotated[AdamW | SGD | Muon, BeforeValidator(_optimizer), Field(discriminator="type")]
 
 
 class Scheduler(Section):
@@ -145,10 +178,12 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the hardware has it, else fp32."
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps."
+    )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; default all cores.")
     workers: int = Field(0, ge=0, le=256, description="Loader threads for data that is not resident.")
-    ema_decay: Fraction | None = Field(None, description="Average the weights with this decay and use the average.")
+    ema_decay: Decay | None = Field(None, description="Average the weights with this decay and use the average.")
     clip_norm: Positive | None = Field(None, description="Largest gradient norm.")
     early_stopping: EarlyStopping | None = Field(None, description="Stop when validation no longer improves.")
     validate_every: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|steps?)$")] = Field(

@@ -1,0 +1,271 @@
+"""Settings that are each right but impossible, contradictory or without effect together; no data is needed.
+
+The rooms speak through their constants: a field's KIND, a model's INPUTS, a task's TARGETS, a metric's and an
+augmentation's KINDS.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from dlw import registry
+from dlw.recipe._hints import name_problem
+from dlw.recipe._show import shown
+from dlw.recipe._validate import Path
+
+Report = tuple[Path, str]
+
+OUTCOMES = {"category": ("classes",), "labels": ("labels",), "number": ("values",)}
+"""Target kind -> Outcome kinds a metric may read."""
+
+_CONDITION = re.compile(
+    r"\s*(?:(train|validation|test)/)?([A-Za-z0-9_]+)\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*"
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the combinations look at: the tree without places and the plug-ins that could be loaded, by path."""
+
+    tree: Mapping[str, Any]
+    plugins: Mapping[Path, ModuleType]
+
+    def get(self, *path: str) -> Any:
+        """Return the value at a path, None where there is none."""
+        value: Any = self.tree
+        for step in path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        return value
+
+    def fields(self, side: str) -> dict[str, str]:
+        """Return column -> kind of the known fields under `data.inputs` or `data.target`."""
+        return {path[2]: module.KIND for path, module in self.plugins.items() if path[:2] == ("data", side)}
+
+
+def check_combinations(view: View) -> Iterator[Report]:
+    """Yield (path, message) of everything that does not go together."""
+    checks: tuple[Callable[[View], Iterator[Report]], ...] = (
+        _durations,
+        _columns,
+        _target,
+        _model,
+        _augment,
+        _metrics,
+        _conditions,
+        _monitor,
+        _splits,
+        _no_effect,
+        _extras,
+    )
+    for check in checks:
+        yield from check(view)
+
+
+def _durations(view: View) -> Iterator[Report]:
+    if view.get("train", "epochs") is not None and view.get("train", "steps") is not None:
+        yield ("train", "steps"), "contradicts train.epochs; give train.epochs or train.steps, not both"
+
+
+def _columns(view: View) -> Iterator[Report]:
+    inputs, target, drop = view.get("data", "inputs"), view.get("data", "target"), view.get("data", "drop")
+    target = target if isinstance(target, Mapping) else {}
+    if isinstance(inputs, Mapping):
+        for column in inputs:
+            if column in target:
+                yield ("data", "inputs", column), "is also in data.target; the network would see the answer"
+        if not inputs:
+            yield ("data", "inputs"), "names no column; list at least one, or write `inputs: auto`"
+        if drop:
+            yield ("data", "drop"), "has no effect: it belongs to `inputs: auto`, and this recipe lists its inputs"
+    for place, column in enumerate(drop if isinstance(drop, list) else []):
+        if column in target:
+            yield ("data", "drop", str(place)), f"'{shown(str(column))}' is the target, which is never an input"
+
+
+def _target(view: View) -> Iterator[Report]:
+    task = view.plugins.get(("task",))
+    kinds = view.fields("target")
+    if task is None:
+        return
+    for column, kind in kinds.items():
+        if kind not in task.TARGETS:
+            fitting = [name for name in registry.names("tasks") if kind in registry.load("tasks", name).TARGETS]
+            yield (
+                ("data", "target", column),
+                f"task {_name(task)} learns {_list(task.TARGETS)}, this field is {kind}"
+                f"{_fitting('tasks', fitting, kind)}",
+            )
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{shown(column)} is {kind}" for column, kind in kinds.items())
+        yield ("data", "target"), f"all targets must be of one kind: {listed}"
+
+
+def _model(view: View) -> Iterator[Report]:
+    model = view.plugins.get(("model",))
+    if model is None:
+        return
+    kinds = view.fields("inputs")
+    wrong = {column: kind for column, kind in kinds.items() if kind not in model.INPUTS}
+    if wrong:
+        others = {name: registry.load("models", name).INPUTS for name in registry.names("models")}
+        fitting = [name for name, inputs in others.items() if set(kinds.values()) <= set(inputs)]
+        column, kind = next(iter(wrong.items()))
+        yield (
+            ("data", "inputs", column),
+            f"model {_name(model)} takes {_list(model.INPUTS)}, this field is {kind}"
+            f"{_fitting('models', fitting, ' and '.join(dict.fromkeys(kinds.values())))}",
+        )
+
+
+def _augment(view: View) -> Iterator[Report]:
+    kinds = set(view.fields("inputs").values())
+    for path, module in view.plugins.items():
+        if path[:2] == ("data", "augment") and kinds and not kinds & set(module.KINDS):
+            fitting = [name for name in registry.names("augment") if kinds & set(registry.load("augment", name).KINDS)]
+            yield (
+                (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,
+                f"{_name(module)} changes {_list(module.KINDS)}, and no input is one"
+                f"{_fitting('augmentations', fitting, ' and '.join(sorted(kinds)))}",
+            )
+
+
+def _metrics(view: View) -> Iterator[Report]:
+    metrics = view.get("evaluate", "metrics")
+    for place, name in enumerate(metrics if isinstance(metrics, list) else []):
+        if isinstance(name, str):
+            yield from _metric(view, name, ("evaluate", "metrics", str(place)))
+
+
+def _conditions(view: View) -> Iterator[Report]:
+    require = view.get("evaluate", "require")
+    for place, text in enumerate(require if isinstance(require, list) else []):
+        if not isinstance(text, str):
+            continue
+        path = ("evaluate", "require", str(place))
+        match = _CONDITION.fullmatch(text)
+        if not match or not _is_number(match.group(4)):
+            yield path, f"'{shown(text)}' is not a condition such as \"test/accuracy >= 0.9\""
+        else:
+            yield from _metric(view, match.group(2), path, also=("loss",))
+
+
+def _monitor(view: View) -> Iterator[Report]:
+    text = view.get("checkpoint", "monitor")
+    if not isinstance(text, str):
+        return
+    path = ("checkpoint", "monitor")
+    split, slash, metric = text.partition("/")
+    if split == "test" and slash:
+        yield path, f"the test split is read once, by evaluate; did you mean validation/{shown(metric)}?"
+    elif split != "validation" or not slash:
+        meant = f"validation/{shown(metric or split)}"
+        yield path, f"expected validation/METRIC, got '{shown(text)}'; did you mean {meant}?"
+    else:
+        yield from _metric(view, metric, path, also=("loss",))
+
+
+def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iterator[Report]:
+    if name in also:
+        return
+    if name not in registry.names("metrics"):
+        yield path, name_problem("metrics", name, [*registry.names("metrics"), *also])
+        return
+    module = registry.load("metrics", name)
+    kinds = _outcomes(view)
+    if kinds and not set(kinds) & set(module.KINDS):
+        fitting = [
+            other for other in registry.names("metrics") if set(kinds) & set(registry.load("metrics", other).KINDS)
+        ]
+        what = f"{name} reads {_list(module.KINDS)}, this task gives {_list(kinds)}"
+        yield path, f"{what}; there are: {', '.join(fitting)}"
+
+
+def _outcomes(view: View) -> tuple[str, ...]:
+    kinds = set(view.fields("target").values())
+    if len(kinds) != 1 or ("task",) not in view.plugins:
+        return ()
+    if view.get("task", "quantiles") is not None:
+        return ("quantiles",)
+    return OUTCOMES.get(kinds.pop(), ())
+
+
+def _splits(view: View) -> Iterator[Report]:
+    plan = view.get("data", "splits")
+    if not isinstance(plan, Mapping):
+        return
+    path = ("data", "splits")
+    shares = {name: plan[name] for name in ("train", "validation", "test") if name in plan}
+    if "type" in plan or any(isinstance(share, (int, float)) for share in shares.values()):
+        yield from _plan(view, plan, path)
+    elif shares and "train" not in shares:
+        yield path, "has no train split"
+    elif "validation" not in shares and view.get("train", "early_stopping") is not None:
+        yield ("train", "early_stopping"), "needs a validation split, which data.splits does not name"
+    elif "validation" not in shares and view.get("checkpoint", "monitor") is not None:
+        yield ("checkpoint", "monitor"), "needs a validation split, which data.splits does not name"
+
+
+def _plan(view: View, plan: Mapping[str, Any], path: Path) -> Iterator[Report]:
+    defaults = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    shares = {name: plan.get(name, share) for name, share in defaults.items()}
+    if all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares.values()):
+        total = sum(shares.values())
+        if total > 1 + 1e-9:
+            listed = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            yield path, f"the shares add up to {total:g}, more than 1: {listed}"
+        if shares["train"] == 0:
+            yield (*path, "train"), "must be greater than 0"
+    kind, by = plan.get("type", "random"), plan.get("by")
+    if kind in ("group", "time") and by is None:
+        yield (
+            (*path, "type"),
+            f"{kind} needs `by`, the column that {'groups' if kind == 'group' else 'orders'} the rows",
+        )
+    if kind in ("random", "stratified", "position") and by is not None:
+        yield (*path, "by"), f"has no effect with type {kind}; did you mean type group or time?"
+    targets = view.fields("target")
+    if kind == "stratified" and targets and "category" not in targets.values():
+        yield (*path, "type"), "stratified needs a target of type category"
+
+
+def _no_effect(view: View) -> Iterator[Report]:
+    optimizer = view.get("optimizer")
+    if isinstance(optimizer, Mapping) and optimizer.get("type") == "sgd":
+        is_nesterov = optimizer.get("nesterov", True) is True
+        if is_nesterov and optimizer.get("momentum") == 0:
+            yield ("optimizer", "momentum"), "is 0, which needs `nesterov: false`"
+    if view.get("lr_scheduler", "type") == "constant" and view.get("lr_scheduler", "final_fraction"):
+        yield ("lr_scheduler", "final_fraction"), "has no effect with type constant"
+
+
+def _extras(view: View) -> Iterator[Report]:
+    if view.get("train", "tensorboard") is True and importlib.util.find_spec("tensorboard") is None:
+        yield ("train", "tensorboard"), "needs an optional package: pip install 'dlw[tensorboard]'"
+
+
+def _at(tree: Any, path: Path) -> Any:
+    for step in path:
+        tree = tree[int(step)] if isinstance(tree, list) else tree[step]
+    return tree
+
+
+def _is_number(text: str) -> bool:
+    return text.count(".") <= 1 and any(letter.isdigit() for letter in text)
+
+
+def _name(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def _list(kinds: Iterable[str]) -> str:
+    *most, last = kinds
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _fitting(what: str, names: list[str], kind: str) -> str:
+    return f"; {what} for {kind}: {', '.join(names)}" if names else f"; no {what} installed for {kind}"

@@ -1,0 +1,225 @@
+"""Whether a recipe is right, before any data is read and without torch: every problem at once, in file order.
+
+First the grammar (recipe.parse) and the layers (recipe.compose); then the schema's sections; then each plug-in's own
+Settings; then what the parts mean together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from dlw import registry
+from dlw.errors import Problem, RecipeError
+from dlw.recipe import _validate
+from dlw.recipe._combinations import View, check_combinations
+from dlw.recipe._hints import all_keys, key_hint, missing_hint, name_problem
+from dlw.recipe._layers import is_block
+from dlw.recipe._plugins import blocks, check_options, plugin, plugin_settings
+from dlw.recipe._refused import find_objects, find_secrets
+from dlw.recipe._show import shown
+from dlw.recipe._validate import Fault, validate
+from dlw.recipe._words import PYTHON_OBJECTS, name_meant
+from dlw.recipe.compose import Composed, compose, compose_text
+from dlw.recipe.find import find_recipe
+from dlw.recipe.parse import MAX_PROBLEMS, Node
+from dlw.recipe.schema import FORMAT_VERSION, Block, Recipe
+
+FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"))
+"""Sections whose keys the user names: a null there has no default to mean."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recipe that is right. `root` is where relative data paths start, `text` the file as written."""
+
+    recipe: Recipe
+    root: Path
+    text: str
+    file: Path
+
+
+def load_recipe(reference: str | Path, sets: Sequence[str] = ()) -> Loaded:
+    """Find, compose and check a recipe; raises RecipeError with every problem found."""
+    file = find_recipe(reference)
+    composed = compose(file, _shown_name(file), sets)
+    return Loaded(check(composed), _root(composed, file.parent), composed.text, file)
+
+
+def load_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Sequence[str] = ()) -> Loaded:
+    """Check a recipe given as text whose relative paths start at `folder`."""
+    composed = compose_text(text, folder, name, sets)
+    return Loaded(check(composed), _root(composed, folder), composed.text, folder / name)
+
+
+def settings(room: str, block: Block) -> BaseModel:
+    """Return the typed Settings of the plug-in that a checked block names."""
+    return plugin_settings(room, block.type, block.options)
+
+
+def check(composed: Composed) -> Recipe:
+    """Return the recipe of a composed tree; raises RecipeError with every problem found."""
+    findings = _Findings(composed)
+    for path, message in [*find_secrets(composed.root), *find_objects(composed.root)]:
+        findings.add(path, message, at_key=path[-1] in PYTHON_OBJECTS)
+        findings.settled.add(path)
+    _check_version(composed, findings)
+    tree = _without_nulls(composed.root, (), findings)
+    recipe, faults = validate(Recipe, tree)
+    plugins = {}
+    rooms = {}
+    for room, path, name, options in blocks(tree):
+        rooms[path] = room
+        module = plugin(room, name or "onnx")
+        if module is None:
+            place = (*path, "format") if room == "exporters" else path
+            place = (*path, "type") if isinstance(findings.node(path).value, dict) and room != "exporters" else place
+            findings.add(place, name_problem(room, str(name), registry.names(room)))
+            continue
+        plugins[path] = module
+        faults += check_options(module, options, path)
+    keys = all_keys(tree) if any(fault.kind == "unknown" for fault in faults) else []
+    for fault in faults:
+        findings.add(fault.path, _worded(fault, tree, plugins, rooms, keys), at_key=fault.is_key)
+    for path, message in check_combinations(View(tree, plugins)):
+        findings.add(path, message)
+    findings.raise_if_any()
+    assert recipe is not None, "a recipe without problems has a value"
+    return recipe
+
+
+def _worded(fault: Fault, tree: Any, plugins: dict[Any, Any], rooms: dict[Any, str], keys: list[str]) -> str:
+    """Return a fault's message with what somebody may have meant."""
+    *section, last = fault.path or ("",)
+    if fault.kind == "unknown":
+        owner = next((path for path in plugins if tuple(section[: len(path)]) == path and path != ("export",)), None)
+        model: type[BaseModel] = plugins[owner].Settings if owner else Recipe
+        start = len(owner) if owner else 0
+        own = list(fault.known or _validate.section(model, section[start:], _at(tree, section[:start])))
+        if tuple(section) == ("export",):
+            own += list(plugins[("export",)].Settings.model_fields)
+        return fault.message + key_hint(last, own, tuple(section), keys)
+    if fault.kind == "missing":
+        room = next((room for path, room in _rooms_by_key() if tuple(section[: len(path)]) == path), None)
+        return fault.message + missing_hint(fault.path, room)
+    if is_block(fault.path) and fault.message.startswith("expected a mapping"):
+        return fault.message.replace("expected a mapping", "expected a name or a mapping with `type`")
+    if fault.kind == "word":
+        value = _at(tree, fault.path)
+        if not isinstance(value, str):
+            return fault.message
+        place = [step for step in fault.path if step != "type"]
+        meant = name_meant(".".join(place), value, fault.known) or name_meant(".".join(fault.path), value, fault.known)
+        return fault.message + (f"; did you mean {meant}?" if meant else "")
+    if isinstance(_at(tree, fault.path), str) and fault.path == ("train", "device"):
+        meant = name_meant("train.device", _at(tree, fault.path), ["auto", "cpu", "cuda", "mps"])
+        return fault.message + (f"; did you mean {meant}?" if meant else "")
+    return fault.message
+
+
+def _rooms_by_key() -> Iterator[tuple[tuple[str, ...], str]]:
+    yield ("task",), "tasks"
+    yield ("model",), "models"
+    yield ("data", "source"), "sources"
+    yield ("data", "inputs"), "fields"
+    yield ("data", "target"), "fields"
+    yield ("data", "augment"), "augment"
+
+
+def _check_version(composed: Composed, findings: _Findings) -> None:
+    """Refuse another format at once: what else is wrong with it may be right there."""
+    node = composed.root.value.get("recipe")
+    if node is None or isinstance(node.value, bool) or not isinstance(node.value, int) or node.value == FORMAT_VERSION:
+        return
+    if node.value > FORMAT_VERSION:
+        advice = "is newer than this dlw reads; upgrade with `pip install -U dlw`"
+    else:
+        advice = f"was never in use; write `recipe: {FORMAT_VERSION}`"
+    message = f"format {shown(str(node.value), 20)} {advice} (this dlw reads format {FORMAT_VERSION})"
+    raise RecipeError([node.place.problem("recipe", message)])
+
+
+def _without_nulls(node: Node, path: tuple[str, ...], findings: _Findings) -> Any:
+    """Return the plain tree without the nulls, which mean default."""
+    if isinstance(node.value, list):
+        return [_without_nulls(child, (*path, str(place)), findings) for place, child in enumerate(node.value)]
+    if not isinstance(node.value, dict):
+        return node.value
+    for key, child in node.value.items():
+        if child.value is None and path in FREE_KEYS and (*path, key) not in findings.settled:
+            example = '"train[:90%]"' if path[-1] == "splits" else "number"
+            findings.add((*path, key), f"has no value; write one, for example `{shown(key)}: {example}`")
+    kept = {key: child for key, child in node.value.items() if child.value is not None}
+    return {key: _without_nulls(child, (*path, key), findings) for key, child in kept.items()}
+
+
+class _Findings:
+    """Collects problems, each at the place where the value was written; one value's first problem is enough."""
+
+    def __init__(self, composed: Composed) -> None:
+        self.composed = composed
+        self.settled = set(composed.broken)
+        self._problems = list(composed.problems)
+        self._ranks = {name: rank for rank, name in enumerate(composed.files)}
+
+    def node(self, path: Sequence[str]) -> Node:
+        """Return the node at a path, or the nearest one around it."""
+        return _walk(self.composed.root, path)[0]
+
+    def add(self, path: Sequence[str], message: str, *, at_key: bool = False) -> None:
+        """Note a problem, unless the value at the path is already known to be wrong."""
+        if any(tuple(path[: len(other)]) == other for other in self.settled):
+            return
+        node, is_there = _walk(self.composed.root, path)
+        at_key = at_key or not is_there or isinstance(node.value, (dict, list))
+        place = node.key if at_key and node.key else node.place
+        self._problems.append(place.problem(".".join(shown(step) for step in path), message))
+
+    def raise_if_any(self) -> None:
+        """Raise RecipeError with the problems in the order of the files."""
+        if not self._problems:
+            return
+        unique = dict.fromkeys(self._problems)
+        ordered = sorted(unique, key=lambda each: (self._ranks.get(each.file, MAX_PROBLEMS), each.line, each.column))
+        if len(ordered) > MAX_PROBLEMS:
+            rest = Problem(ordered[0].file, 0, 0, "", f"and {len(ordered) - MAX_PROBLEMS} more problems")
+            ordered = [*ordered[:MAX_PROBLEMS], rest]
+        raise RecipeError(ordered)
+
+
+def _walk(node: Node, path: Iterable[str]) -> tuple[Node, bool]:
+    for step in path:
+        if isinstance(node.value, dict) and step in node.value:
+            node = node.value[step]
+        elif isinstance(node.value, list) and step.isdecimal() and int(step) < len(node.value):
+            node = node.value[int(step)]
+        else:
+            return node, False
+    return node, True
+
+
+def _at(tree: Any, path: Iterable[str]) -> Any:
+    for step in path:
+        if isinstance(tree, dict):
+            tree = tree.get(step)
+        elif isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):
+            tree = tree[int(step)]
+        else:
+            return None
+    return tree
+
+
+def _root(composed: Composed, folder: Path) -> Path:
+    """Return where relative data paths start: the folder of the file that names the source, here for `--set`."""
+    source, is_there = _walk(composed.root, ("data", "source"))
+    return source.origin.resolve() if is_there else folder.resolve()
+
+
+def _shown_name(file: Path) -> str:
+    """Return a path as short as it can be said from here."""
+    path = file if file.is_absolute() else Path.cwd() / file
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(file)

@@ -1,0 +1,182 @@
+"""From files and `--set` to one tree, and back to text: defaults < extends < file < --set, then `${section.key}`.
+
+Every value keeps the place where it was written, also when that is another file or the command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dlw.errors import Problem, RecipeError
+from dlw.recipe import parse
+from dlw.recipe._layers import assign, merge
+from dlw.recipe._plugins import blocks, plugin_settings
+from dlw.recipe._references import References, escape
+from dlw.recipe._show import shown, value_shown
+from dlw.recipe.parse import Node, Place
+from dlw.recipe.schema import Recipe
+
+MAX_FILES = 32
+
+MAX_LINE = 100
+"""Letters of the longest list or mapping that `dump` leaves on one line."""
+
+DEFAULT_EPOCHS = 10
+"""Passes over the training split where a recipe says neither epochs nor steps."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """One recipe put together. `files` are the names of the layers in problems, the recipe itself first."""
+
+    root: Node
+    text: str
+    files: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    broken: frozenset[tuple[str, ...]]
+
+
+def compose(path: Path, name: str, sets: Sequence[str] = ()) -> Composed:
+    """Read a recipe file, shown as `name` in problems, with all that it extends, and lay `--set` values over it."""
+    root, text = parse.read_file(path, name)
+    return _finish(root, text, path, name, sets)
+
+
+def compose_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Sequence[str] = ()) -> Composed:
+    """Compose a recipe given as text whose relative paths start at `folder`."""
+    return _finish(parse.parse(text, name, folder), text, folder / name, name, sets)
+
+
+def _finish(root: Node, text: str, path: Path, name: str, sets: Sequence[str]) -> Composed:
+    files = [name]
+    root = _extended(root, name, (path.resolve(),), files)
+    problems: list[Problem] = []
+    for assignment in sets:
+        root = _with_set(root, assignment, problems)
+    references = References(root)
+    root = references.follow()
+    return Composed(root, text, tuple(files), (*problems, *references.problems), frozenset(references.broken))
+
+
+def _extended(root: Node, name: str, chain: tuple[Path, ...], files: list[str]) -> Node:
+    """Lay a recipe over the files that it extends; `chain` are the files being read, to find a circle."""
+    entry = root.value.get("extends")
+    root = replace(root, value={key: node for key, node in root.value.items() if key != "extends"})
+    if entry is None or entry.value is None:
+        return root
+    merged: Node | None = None
+    for link in entry.value if isinstance(entry.value, list) else [entry]:
+        layer = _linked(link, name, chain, files)
+        merged = layer if merged is None else merge(merged, layer)
+    return (merge(merged, root) if merged else root) or root
+
+
+def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str]) -> Node:
+    if not isinstance(link.value, str) or not link.value or "\0" in link.value:
+        _refuse(link, f"expected a file name, got {value_shown(link.value)}")
+    target = link.origin / link.value
+    shown_name = os.path.normpath(Path(name).parent / link.value)
+    if target.resolve() in chain:
+        circle = [file.name for file in (*chain, target)]
+        _refuse(link, f"files extend each other in a circle: {shown(' -> '.join(circle), 200)}")
+    if len(files) >= MAX_FILES:
+        _refuse(link, f"more than {MAX_FILES} files, the limit for a recipe")
+    if not target.is_file():
+        near = sorted(file.name for file in target.parent.glob("*.yaml")) if target.parent.is_dir() else []
+        hint = f"; there are {', '.join(near[:5])}" if near else ""
+        _refuse(link, f"no such file: {shown(shown_name, 200)}{hint}; paths start at the recipe's own folder")
+    files.append(shown_name)
+    layer, _ = parse.read_file(target, shown_name)
+    return _extended(layer, shown_name, (*chain, target.resolve()), files)
+
+
+def _refuse(node: Node, message: str) -> None:
+    raise RecipeError([node.place.problem("extends", message)])
+
+
+def _with_set(root: Node, assignment: str, problems: list[Problem]) -> Node:
+    path, equals, text = assignment.partition("=")
+    place = Place(f"--set {shown(assignment, 100)}")
+    steps = [step.strip() for step in path.split(".")]
+    if not equals or not all(steps):
+        problems.append(place.problem("", "expected path=value, for example train.epochs=3"))
+        return root
+    if steps[0] == "extends":
+        problems.append(place.problem("extends", "is only possible in a file"))
+        return root
+    try:
+        value = parse.parse_value(text, place.file, Path.cwd())
+        return assign(root, steps, replace(value, key=place)) or root
+    except RecipeError as error:
+        problems.extend(replace(problem, path=path) for problem in error.problems)
+    except IndexError as error:
+        problems.append(place.problem(path, str(error)))
+    return root
+
+
+def resolve(recipe: Recipe) -> dict[str, Any]:
+    """Return a checked recipe as a tree with every default filled in, also those of the plug-ins it names."""
+    tree: dict[str, Any] = recipe.model_dump(mode="json")
+    if recipe.train.epochs is None and recipe.train.steps is None:
+        tree["train"]["epochs"] = DEFAULT_EPOCHS
+    for room, path, name, options in list(blocks(tree)):
+        written: Any = tree
+        for step in path[:-1]:
+            written = written[int(step)] if isinstance(written, list) else written[step]
+        last: Any = int(path[-1]) if isinstance(written, list) else path[-1]
+        if room == "exporters":
+            name = recipe.export.format
+        filled = plugin_settings(room, str(name), options).model_dump(mode="json")
+        written[last] = {**written[last], **filled}
+    return tree
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Writes what `parse` reads; text that YAML 1.1 or 1.2 would read as something else is quoted."""
+
+    def represent_mapping(self, *args: Any, **options: Any) -> yaml.MappingNode:
+        """Write a short mapping of plain values on one line."""
+        return _laid_out(super().represent_mapping(*args, **options))
+
+    def represent_sequence(self, *args: Any, **options: Any) -> yaml.SequenceNode:
+        """Write a short list of plain values on one line."""
+        return _laid_out(super().represent_sequence(*args, **options))
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal values out again: aliases are not part of the grammar."""
+        return True
+
+
+def _laid_out(node: Any) -> Any:
+    node.flow_style = True
+    node.flow_style = _width(node) <= MAX_LINE
+    return node
+
+
+def _width(node: Any) -> int:
+    """Return the letters a node takes on one line, more than MAX_LINE if it has lines of its own."""
+    if isinstance(node, yaml.ScalarNode):
+        return len(node.value) + 2
+    if node.flow_style is False:
+        return MAX_LINE + 1
+    return sum(_width(part) for item in node.value for part in (item if isinstance(item, tuple) else (item,)))
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.Node:
+    written = escape(value)
+    is_plain = parse.scalar(written) == written and written != "<<"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", written, style=None if is_plain else "'")
+
+
+_Dumper.add_representer(str, _text)
+
+
+def dump(tree: dict[str, Any]) -> str:
+    """Return YAML that the recipe parser reads back equal; short lists and mappings take one line."""
+    return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10**6)
