@@ -1,6 +1,36 @@
 """The contract of a baseline: the plain answer that a network must beat.
 
-A plug-in file holds a docstring, `KINDS` (the Outcome kinds it can answer), `INPUTS` (the input kinds it reads), and
-`predict(train, specs, target, test, kind, seed) -> np.ndarray`: fit on the packed training arrays and the encoded
-target, answer for the test arrays in the layout of Outcome.prediction.
+A plug-in file holds a docstring, `KINDS` (the Outcome kinds it can answer), `INPUTS` (the input kinds it reads; it is
+asked only where it reads all of them), and `predict(train, target, test, ask) -> Answer`: fit on the packed training
+arrays and the encoded target, answer for the test arrays in the layout of Outcome.prediction. scikit-learn is
+imported inside `predict`: it costs two seconds.
+Shape legend: N rows, K classes, L labels, T targets, Q levels, F features.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dlw.specs import FieldSpec
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is to be answered: an Outcome kind of `size` classes, labels or targets, from inputs as specified."""
+
+    kind: str
+    size: int
+    specs: Mapping[str, FieldSpec]
+    levels: tuple[float, ...] = ()
+    seed: int = 0
+
+
+class Answer(NamedTuple):
+    """Predictions laid out as Outcome.prediction, and in a few words what was fitted on how many rows."""
+
+    prediction: np.ndarray
+    note: str
