@@ -101,9 +101,13 @@ class DistributedError(DlwError):
 
 
 class RequirementError(DlwError):
-    """A `require` line or a regression limit is not met."""
+    """A `require` line or a regression limit is not met; `result` is what the verb found, already written."""
 
     exit_code = 9
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class Interrupted(DlwError):  # noqa: N818 - it is an outcome, not a fault
