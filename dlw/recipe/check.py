@@ -150,7 +150,8 @@ def _without_nulls(node: Node, path: tuple[str, ...], findings: _Findings) -> An
     if not isinstance(node.value, dict):
         return node.value
     for key, child in node.value.items():
-        if child.value is None and path in FREE_KEYS and (*path, key) not in findings.settled:
+        is_plan_option = path[-1:] == ("splits",) and key in ("type", "by", "seed")
+        if child.value is None and path in FREE_KEYS and not is_plan_option and (*path, key) not in findings.settled:
             example = '"train[:90%]"' if path[-1] == "splits" else "number"
             findings.add((*path, key), f"has no value; write one, for example `{shown(key)}: {example}`")
     kept = {key: child for key, child in node.value.items() if child.value is not None}

@@ -105,7 +105,7 @@ def test_an_inexact_continuation_is_refused_by_name(recipe: Path, tmp_path: Path
 
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send this process SIGTERM when the first checkpoint is saved."""
+    """Send this process one SIGTERM, when the first checkpoint is saved."""
     import os
 
     from dlw.verbs import _session
@@ -113,6 +113,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> None:
     original = _session.RunSink.save
 
     def save(self: _session.RunSink, *arguments: object, **options: object) -> None:
+        monkeypatch.setattr(_session.RunSink, "save", original)
         original(self, *arguments, **options)  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -155,7 +156,7 @@ def kill_until_done(recipe: Path, out: Path, kills: int, seed: int, longest_seco
 
 
 def test_killed_runs_end_with_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
-    recipe.write_text(RECIPE.replace("epochs: 6", "epochs: 300"))
+    recipe.write_text(RECIPE.replace("epochs: 6", "epochs: 60"))
     subprocess.run(_command(recipe, "--out", tmp_path / "straight"), check=True)
     assert kill_until_done(recipe, tmp_path / "killed", kills=2, seed=1, longest_seconds=6) >= 1
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
