@@ -27,6 +27,8 @@ class Ask:
     specs: Mapping[str, FieldSpec]
     levels: tuple[float, ...] = ()
     seed: int = 0
+    of_rows: int = 0
+    """Rows of the training split, where the arrays hold only a part of them."""
 
 
 class Answer(NamedTuple):

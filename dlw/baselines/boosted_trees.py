@@ -26,7 +26,8 @@ def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer
     rows = sample(target, max(MAX_WORK // models, MIN_ROWS), ask.seed, has_classes=ask.kind == "classes")
     matrix, probe = _matrix({name: train[name][rows] for name in ask.specs}, ask), _matrix(test, ask)
     fit = {"classes": _classes, "labels": _labels, "values": _values, "quantiles": _quantiles}[ask.kind]
-    return Answer(fit(matrix, target[rows], probe, ask), f"boosted trees on {told(len(rows), len(target))}")
+    note = f"boosted trees on {told(len(rows), ask.of_rows or len(target))}"
+    return Answer(fit(matrix, target[rows], probe, ask), note)
 
 
 def _matrix(arrays: Arrays, ask: Ask) -> np.ndarray:

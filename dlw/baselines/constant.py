@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.baselines._base import Answer, Ask
+from dlw.baselines._rows import told
 from dlw.specs import Arrays
 
 KINDS = ("classes", "labels", "values", "quantiles")
@@ -22,4 +23,6 @@ def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer
         one, note = target.mean(0, dtype=np.float64), "the mean"
     else:
         one, note = np.quantile(target.astype(np.float64), ask.levels, axis=0).T, "the quantiles"
-    return Answer(np.broadcast_to(one, (rows, *one.shape)), f"{note} of {len(target):,} training rows")
+    return Answer(
+        np.broadcast_to(one, (rows, *one.shape)), f"{note} of {told(len(target), ask.of_rows or len(target))}"
+    )

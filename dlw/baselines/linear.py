@@ -29,7 +29,7 @@ def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer
     from threadpoolctl import threadpool_limits
 
     rows = sample(target, _limit(ask), ask.seed, has_classes=ask.kind == "classes")
-    note = told(len(rows), len(target))
+    note = told(len(rows), ask.of_rows or len(target))
     chosen, target = {name: train[name][rows] for name in ask.specs}, target[rows]
     features = Features(chosen, ask.specs)
     # One thread: a product this small gains nothing from more, and loses tenfold when the cores are busy.

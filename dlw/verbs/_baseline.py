@@ -1,0 +1,68 @@
+"""Ask every fitting baseline for its answers, on the training rows that the network learned from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlw import registry
+from dlw.baselines._base import Ask
+from dlw.progress import Listener
+from dlw.specs import TARGET, Arrays, FieldSpec, Outcome
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlw.verbs._fitted import Fitted
+
+MAX_PICTURES = 10_000
+"""Training rows that are decoded for the baselines where a row holds a picture."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A baseline's answers for the rows that the network answered, what it was in words, and its time in seconds."""
+
+    name: str
+    note: str
+    seconds: float
+    outcome: Outcome
+
+
+def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
+    """Return the baselines of the room that answer this kind of outcome and read all of these inputs."""
+    inputs = {spec.kind for spec in specs.values()}
+    modules = {name: registry.load("baselines", name) for name in registry.names("baselines")}
+    return [name for name, module in modules.items() if kind in module.KINDS and inputs <= set(module.INPUTS)]
+
+
+def rivals(
+    fitted: Fitted, train: pa.Table, test: Arrays, outcome: Outcome, seed: int, max_bad: float, listener: Listener
+) -> list[Rival]:
+    """Fit the baselines on the training table and answer the test rows; the constant one comes first."""
+    names = fitting(outcome.kind, fitted.inputs)
+    if not names:
+        return []
+    total = len(train)
+    if any(spec.kind == "image" for spec in fitted.inputs.values()) and total > MAX_PICTURES:
+        train = train.take(np.sort(np.random.default_rng(seed).permutation(total)[:MAX_PICTURES]))
+    encoded = fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
+    arrays = {name: encoded.arrays[name] for name in fitted.inputs}
+    probe = {name: test[name] for name in fitted.inputs}
+    size = outcome.prediction.shape[1]
+    ask = Ask(outcome.kind, size, fitted.inputs, outcome.levels, seed, of_rows=total if len(train) < total else 0)
+    found = []
+    for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):
+        listener.progress("baselines", done, len(names), {})
+        start = time.perf_counter()
+        answer = registry.load("baselines", name).predict(arrays, encoded.arrays[TARGET], probe, ask)
+        seconds = time.perf_counter() - start
+        answered = Outcome(
+            outcome.kind, answer.prediction, outcome.target, outcome.names, outcome.levels, outcome.positive
+        )
+        found.append(Rival(name, answer.note, seconds, answered))
+    listener.progress("baselines", len(names), len(names), {})
+    return found

@@ -1,0 +1,111 @@
+"""How a score came about, in sentences: what stands between a figure and being believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlw.recipe.schema import Block, Recipe, SplitPlan
+from dlw.specs import Outcome
+
+if TYPE_CHECKING:
+    from dlw.verbs._scores import BaselineFit, Score
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the protocol tells beside recipe and outcome."""
+
+    split: str
+    source: str
+    left_out: int
+    repeated: int
+    checkpoint: str
+    positive_from: str
+    resamples: int
+    seed: int
+
+
+def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequence[BaselineFit]) -> tuple[str, ...]:
+    """Return the protocol, one sentence a line."""
+    rows = len(outcome.target)
+    told = [f"rows: {rows:,} of the {facts.split} split" + _also(facts.left_out, "unusable and left out")]
+    told.append(f"source: {facts.source}")
+    told.append(
+        f"duplicates: {facts.repeated:,} of these rows have inputs that also occur in train"
+        if facts.repeated
+        else "duplicates: no row has inputs that also occur in train"
+    )
+    told.append(f"checkpoint: {facts.checkpoint}")
+    told += _averaging(outcome, facts)
+    told.append(
+        f"intervals: 95 %, {facts.resamples:,} bootstrap draws of single rows (percentiles), seed {facts.seed}"
+        if facts.resamples
+        else "intervals: none (evaluate.bootstrap is 0)"
+    )
+    told += [f"baseline {fit.name}: {fit.note}, {fit.seconds:.1f} s" for fit in baselines]
+    if baselines:
+        told.append("differences: network minus baseline, on the same draws of rows")
+    return tuple(told)
+
+
+def comparisons(headline: Score, split: str) -> tuple[str, ...]:
+    """Return a warning for each baseline that the network does not clearly beat, and for rows that flatter."""
+    told = []
+    for name, versus in headline.baselines.items():
+        ahead = versus.difference.value if headline.higher_is_better else -versus.difference.value
+        low = versus.difference.low if headline.higher_is_better else -versus.difference.high
+        said = (
+            f"{headline.metric} {headline.value:.4g} against {versus.score.value:.4g}, difference "
+            f"{versus.difference.value:.3g} (95 % interval {versus.difference.low:.3g} to {versus.difference.high:.3g})"
+        )
+        if not ahead > 0:
+            told.append(f"the network does not beat the baseline {name}: {said}")
+        elif low <= 0:
+            told.append(f"the network's lead over the baseline {name} is within chance: {said}")
+    if split == "train":
+        told.append("these are the rows that the network learned from: the scores flatter")
+    if split == "validation":
+        told.append("the checkpoint was chosen on these rows: the scores flatter")
+    return tuple(told)
+
+
+def source(recipe: Recipe) -> str:
+    """Return the recipe's data source and how it is split, in words."""
+    given = recipe.data.source
+    if isinstance(given, Block):
+        options = ", ".join(f"{key} {value}" for key, value in given.options.items() if value is not None)
+        told = f"{given.type} ({options})"
+    else:
+        told = given if isinstance(given, str) else ", ".join(given)
+    return f"{told}; splits: {_splits(recipe)}"
+
+
+def _splits(recipe: Recipe) -> str:
+    plan = recipe.data.splits
+    if plan is None:
+        return "the source's own"
+    if isinstance(plan, SplitPlan):
+        by = f" by {plan.by}" if plan.by else ""
+        return f"{plan.type}{by}, {plan.train:g} / {plan.validation:g} / {plan.test:g}, seed {plan.seed}"
+    return ", ".join(f"{name} = {part}" for name, part in plan.items())
+
+
+def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
+    columns = outcome.prediction.shape[1]
+    if outcome.kind == "classes" and columns == 2:
+        name = outcome.names[outcome.positive] if outcome.names else str(outcome.positive)
+        return [f"positive class: {name} ({facts.positive_from}); decided by the more probable class"]
+    if outcome.kind == "classes":
+        return [f"averaging: f1, precision, recall and ranking metrics are means over {columns} classes"]
+    if outcome.kind == "labels":
+        gaps = int((outcome.target < 0).sum())
+        return [f"averaging: means over {columns} labels, {gaps:,} unknown entries left out, decided at 0.5"]
+    if columns > 1:
+        return [f"averaging: means over {columns} targets, each in its own units"]
+    return []
+
+
+def _also(count: int, what: str) -> str:
+    return f", {count:,} more {what}" if count else ""

@@ -1,0 +1,83 @@
+"""What an evaluation finds, as plain values: scores, rivals, slices, verdicts and the protocol in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dlw.verbs._intervals import Interval
+from dlw.verbs._requirements import Verdict
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A baseline on one metric, and the network minus it on the same draws."""
+
+    score: Interval
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of the network with its interval, beside each baseline's."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    higher_is_better: bool
+    baselines: dict[str, Versus]
+
+
+@dataclass(frozen=True)
+class BaselineFit:
+    """What a baseline was, in words, and how long fitting and answering took."""
+
+    name: str
+    note: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """The metrics of some rows (`column` has `value`), or of one target or label (`column` is empty)."""
+
+    column: str
+    value: str
+    rows: int
+    is_small: bool
+    scores: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a run on one split. `headline` is the metric that the warnings speak of."""
+
+    run: str
+    split: str
+    rows: int
+    step: int
+    headline: str
+    scores: tuple[Score, ...]
+    baselines: tuple[BaselineFit, ...]
+    parts: tuple[Group, ...]
+    slices: tuple[Group, ...]
+    protocol: tuple[str, ...]
+    warnings: tuple[str, ...]
+    requirements: tuple[Verdict, ...]
+    folder: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping; what is undefined is null."""
+        tree = _finite(asdict(self))
+        assert isinstance(tree, dict)
+        return tree
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _finite(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

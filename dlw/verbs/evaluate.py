@@ -1,0 +1,296 @@
+"""`dlw evaluate`: honest scores of a run, with intervals, plain baselines beside them, and the protocol in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw import registry
+from dlw.errors import RequirementError, UsageError, did_you_mean
+from dlw.progress import Listener, Silent
+from dlw.recipe.schema import Block, Recipe
+from dlw.specs import TARGET, Arrays, Outcome
+from dlw.verbs import _protocol, _requirements, _slices
+from dlw.verbs._baseline import Rival, rivals
+from dlw.verbs._intervals import Interval, interval, resample, score
+from dlw.verbs._scores import BaselineFit, Evaluation, Group, Score, Versus
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlw.verbs._trained import Trained
+
+MAX_PARTS = 50
+"""With more targets or labels than this they are scored together only."""
+OTHER_ROWS = "data"
+"""Stands for the split where rows are given by a path."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows that are judged and the network's answers for them."""
+
+    split: str
+    source: str
+    table: pa.Table
+    rows: np.ndarray
+    left_out: int
+    arrays: Arrays
+    answers: Arrays
+    outcome: Outcome
+
+
+def evaluate(
+    run: Path,
+    *,
+    split: str = "test",
+    data: Path | None = None,
+    slices: Sequence[str] = (),
+    require: Sequence[str] = (),
+    listener: Listener | None = None,
+) -> Evaluation:
+    """Judge a run on a split of its data, or on the rows at a path, and write scores and predictions into the run.
+
+    `slices` and `require` come on top of the recipe's own. Raises RequirementError, with the Evaluation as its
+    `result`, after everything is written.
+    """
+    from dlw.verbs._trained import open_trained
+
+    listener = listener or Silent()
+    split = split if data is None else OTHER_ROWS
+    asked = [_requirements.read(text) for text in require]
+    for one in asked:
+        if one.split not in ("", split):
+            raise UsageError(f"require {one.text!r}: this evaluates the {split} split, not {one.split}")
+    trained = open_trained(run, listener=listener)
+    recipe = trained.recipe
+    asked += _from_recipe(recipe, split, listener)
+    metrics = _metrics(trained, [one.metric for one in asked])
+    tables = _tables(trained, split, data, listener)
+    columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices]))
+    _slices.check_columns(columns, tables[split].column_names)
+    judged = _judge(trained, split, tables[split], data, listener)
+    _check_kinds(metrics, judged.outcome.kind)
+    found: list[Rival] = []
+    if recipe.evaluate.baseline:
+        allowed = recipe.data.max_bad
+        train = tables["train"]
+        found = rivals(trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener)
+    evaluation = _evaluation(trained, judged, metrics, found, columns, asked, tables["train"])
+    _write(trained, judged, evaluation)
+    for text in evaluation.warnings:
+        listener.warn(text)
+    unmet = [verdict for verdict in evaluation.requirements if not verdict.is_met]
+    if unmet:
+        told = "; ".join(f"{verdict.text} is not met: found {verdict.value:.6g}" for verdict in unmet)
+        raise RequirementError(f"{trained.run.folder}: {told}", evaluation)
+    return evaluation
+
+
+def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[_requirements.Requirement]:
+    """Return the recipe's requirements of this split; one that names no split is of the test split."""
+    requirements = [_requirements.read(text) for text in recipe.evaluate.require]
+    skipped = [one.text for one in requirements if (one.split or "test") != split]
+    if skipped:
+        listener.line(f"not judged on the {split} split: {'; '.join(skipped)}")
+    return [one for one in requirements if (one.split or "test") == split]
+
+
+def _metrics(trained: Trained, required: list[str]) -> dict[str, ModuleType]:
+    from dlw.verbs._network import metric_names
+
+    names = dict.fromkeys([_headline(trained), *metric_names(trained.recipe, trained.task), *required])
+    return {name: registry.load("metrics", name) for name in names if name}
+
+
+def _headline(trained: Trained) -> str:
+    """Return the metric that chose the checkpoint, or the first reported one if that was the loss."""
+    from dlw.verbs._network import metric_names, monitored
+
+    chosen = monitored(trained.recipe, trained.task)[0].rpartition("/")[2]
+    reported = metric_names(trained.recipe, trained.task)
+    return chosen if chosen != "loss" else (*reported, *trained.task.metrics)[0]
+
+
+def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
+    unfit = [name for name, module in metrics.items() if kind not in module.KINDS]
+    if unfit:
+        known = [name for name in registry.names("metrics") if kind in registry.load("metrics", name).KINDS]
+        raise UsageError(f"metrics {', '.join(unfit)} do not read {kind}; there are {', '.join(known)}")
+
+
+def _tables(trained: Trained, split: str, data: Path | None, listener: Listener) -> dict[str, pa.Table]:
+    import pyarrow as pa
+
+    from dlw.verbs._rows import load_tables, open_source
+
+    cache = trained.run.folder / ".cache"
+    tables = load_tables(trained.recipe, trained.root, cache, listener)
+    if data is not None:
+        given = trained.recipe.data.source
+        source: str | Block = str(data)
+        if isinstance(given, Block) and "path" in given.options:
+            source = Block.model_validate({**given.options, "type": given.type, "path": str(data)})
+        parts = list(open_source(source, Path.cwd(), cache, listener).values())
+        tables[split] = parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="default")
+    if split not in tables:
+        raise UsageError(f"no split is called {split}{did_you_mean(split, tables)} (there are {', '.join(tables)})")
+    return tables
+
+
+def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener) -> Judged:
+    from dlw.engine.inference import answer_arrays
+
+    allowed = trained.recipe.data.max_bad
+    encoded = trained.fitted.encode(table, with_target=True, listener=listener, max_bad=allowed)
+    listener.progress("answers", 0, len(encoded.rows), {})
+    answers = answer_arrays(trained.predictor, encoded.arrays)
+    listener.progress("answers", len(encoded.rows), len(encoded.rows), {})
+    outcome = trained.task.outcome(answers, encoded.arrays[TARGET])
+    left_out = len(table) - len(encoded.rows)
+    source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
+    return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
+
+
+def _evaluation(
+    trained: Trained,
+    judged: Judged,
+    metrics: Mapping[str, ModuleType],
+    found: Sequence[Rival],
+    columns: Sequence[str],
+    asked: Sequence[_requirements.Requirement],
+    train: pa.Table,
+) -> Evaluation:
+    recipe = trained.recipe
+    scores = _scores(judged.outcome, metrics, found, recipe.evaluate.bootstrap, recipe.seed)
+    values = {one.metric: one.value for one in scores}
+    fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
+    headline = _headline(trained)
+    facts = _facts(trained, judged, train)
+    return Evaluation(
+        run=str(trained.run.folder),
+        split=judged.split,
+        rows=len(judged.rows),
+        step=trained.step,
+        headline=headline,
+        scores=scores,
+        baselines=fits,
+        parts=_parts(judged.outcome, metrics, recipe),
+        slices=_sliced(judged, metrics, columns, recipe),
+        protocol=_protocol.sentences(recipe, judged.outcome, facts, fits),
+        warnings=_protocol.comparisons(next(one for one in scores if one.metric == headline), judged.split),
+        requirements=tuple(_requirements.judge(one, values) for one in asked),
+        folder=str(trained.run.evaluation(judged.split)),
+    )
+
+
+def _scores(
+    outcome: Outcome, metrics: Mapping[str, ModuleType], found: Sequence[Rival], resamples: int, seed: int
+) -> tuple[Score, ...]:
+    outcomes = {"": outcome, **{one.name: one.outcome for one in found}}
+    drawn = resample(outcomes, metrics, resamples, seed)
+    scores = []
+    for name, module in metrics.items():
+        own = interval(module.compute(outcome, None), drawn[""][name])
+        beside = {}
+        for one in found:
+            theirs = interval(module.compute(one.outcome, None), drawn[one.name][name])
+            difference = interval(own.value - theirs.value, drawn[""][name] - drawn[one.name][name])
+            beside[one.name] = Versus(theirs, difference)
+        scores.append(Score(name, own.value, own.low, own.high, bool(module.HIGHER_IS_BETTER), beside))
+    return tuple(scores)
+
+
+def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) -> tuple[Group, ...]:
+    """Score each target or label alone where there are several."""
+    count = outcome.prediction.shape[1]
+    if outcome.kind == "classes" or not 1 < count <= MAX_PARTS:
+        return ()
+    groups = []
+    for place, name in enumerate(outcome.names):
+        one = Outcome(
+            outcome.kind,
+            outcome.prediction[:, place : place + 1],
+            outcome.target[:, place : place + 1],
+            (name,),
+            outcome.levels,
+        )
+        groups.append(_group("", name, one, metrics, recipe))
+    return tuple(groups)
+
+
+def _sliced(
+    judged: Judged, metrics: Mapping[str, ModuleType], columns: Sequence[str], recipe: Recipe
+) -> tuple[Group, ...]:
+    kept = judged.table.take(judged.rows) if judged.left_out else judged.table
+    return tuple(
+        _group(column, value, judged.outcome.take(rows), metrics, recipe)
+        for column in columns
+        for value, rows in _slices.groups(kept[column], column)
+    )
+
+
+def _group(column: str, value: str, outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) -> Group:
+    scores: dict[str, Interval] = score(outcome, metrics, recipe.evaluate.bootstrap, recipe.seed)
+    return Group(column, value, len(outcome.target), len(outcome.target) < _slices.SMALL, scores)
+
+
+def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts:
+    from dlw.recipe.check import settings
+    from dlw.verbs._leaks import row_codes
+    from dlw.verbs._network import monitored
+
+    recipe = trained.recipe
+    repeated = 0
+    if judged.split != "train":
+        names = [column.name for column in trained.fitted.columns if column.role == "input"]
+        codes = row_codes({"judged": judged.table, "train": train}, names)
+        repeated = int(np.isin(codes["judged"], codes["train"]).sum())
+    chosen = f"step {trained.step:,}, the last one"
+    if (trained.run.checkpoints / "best").is_file():
+        chosen = f"step {trained.step:,}, chosen by {monitored(recipe, trained.task)[0]}"
+    if recipe.train.ema_decay:
+        chosen += f", weights averaged with decay {recipe.train.ema_decay:g}"
+    named = getattr(settings("tasks", recipe.task), "positive", None)
+    return _protocol.Facts(
+        split=judged.split,
+        source=judged.source,
+        left_out=judged.left_out,
+        repeated=repeated,
+        checkpoint=chosen,
+        positive_from="named by the recipe" if named else "the rarer in training",
+        resamples=recipe.evaluate.bootstrap,
+        seed=recipe.seed,
+    )
+
+
+def _write(trained: Trained, judged: Judged, evaluation: Evaluation) -> None:
+    from dlw.runs.disk import write_atomic, write_json
+    from dlw.verbs._tables import table_bytes
+
+    folder = trained.run.evaluation(judged.split)
+    write_json(folder / "metrics.json", evaluation.to_json())
+    write_atomic(folder / "predictions.parquet", table_bytes(_predictions(trained, judged), ".parquet"))
+
+
+def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:
+    """Return row numbers, columns that are neither input nor target, the truth and the answers."""
+    import pyarrow as pa
+
+    kept = judged.table.take(judged.rows)
+    used = {column.name for column in trained.fitted.columns}
+    targets = [column.name for column in trained.fitted.columns if column.role == "target"]
+    truth = {"truth" if len(targets) == 1 else f"truth_{name}": kept[name] for name in targets}
+    answers = trained.task.decode(judged.answers)
+    columns: dict[str, Any] = {"row": judged.rows, **truth, **answers}
+    ids = {
+        (name if name not in columns else f"{name}_given"): kept[name]
+        for name in kept.column_names
+        if name not in used and not (pa.types.is_nested(kept[name].type) or pa.types.is_binary(kept[name].type))
+    }
+    return {"row": judged.rows, **ids, **truth, **answers}
