@@ -10,14 +10,14 @@ from pydantic import Field
 
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._pictures import Layout, Pixels, encode_png, measure, read_pictures
+from dlw.fields._pictures import Layout, decode, encode_png, measure, read_pictures
 from dlw.specs import FieldSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KIND = "image"
-NUM_MEASURED = 2048
+NUM_MEASURED = 1000
 """Training pictures, evenly spaced, that size, channels, mean and deviation are learned from."""
 
 
@@ -60,7 +60,7 @@ class Image:
             self.settings.resize,
             self.settings.max_pixels,
         )
-        pixels, bad = Pixels(layout).decode(pictures)
+        pixels, bad = decode(pictures, layout)
         good = np.delete(pixels, list(bad), axis=0)
         if not len(good):
             raise DataError(f"column {self.name}: no picture can be decoded; the first: {next(iter(bad.values()))}")
@@ -72,7 +72,7 @@ class Image:
         layout = Layout(
             state["height"], state["width"], state["channels"], self.settings.resize, self.settings.max_pixels
         )
-        pixels, bad = Pixels(layout).decode(read_pictures(values, self.name))
+        pixels, bad = decode(read_pictures(values, self.name), layout)
         return Encoded(pixels, bad)
 
     def decode(self, array: np.ndarray, state: State) -> list[Any]:
