@@ -14,7 +14,7 @@ from pydantic import Field
 
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._columns import family
+from dlw.fields._columns import family, shown
 from dlw.fields._statistics import nothing
 from dlw.fields._words import declared_words, in_order, to_words
 from dlw.specs import FieldSpec
@@ -130,8 +130,8 @@ class Category:
             return ()
         row = int(np.flatnonzero(unseen)[0])
         return (
-            f"column {self.name}: {int(unseen.sum())} of {len(codes)} values were not seen in training and count as unknown "
-            f"(first: row {row}, {words[codes[row]]!r})",
+            f"column {self.name}: {int(unseen.sum())} of {len(codes)} values were not seen in training and count as "
+            f"unknown (first: row {row}, {shown(words[codes[row]])})",
         )
 
 
