@@ -22,7 +22,7 @@ def check_encoding(path: Path, encoding: str) -> None:
         start = file.read(4096)
     if not start.strip():
         raise DataError(f"{path}: the file is empty: 0 rows found, a header and at least 2 rows needed")
-    if name.startswith("utf-16") or name.startswith("utf-32"):
+    if name.startswith(("utf-16", "utf-32")):
         return
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{path}: byte 0: this is UTF-16 text; write it as `encoding: utf-16`")

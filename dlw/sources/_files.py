@@ -24,7 +24,9 @@ _WORDS = {
 }
 _SPLIT_OF_WORD = {word: split for split, words in _WORDS.items() for word in words}
 """The words of the `datasets` library, so that a folder means the same there and here."""
-_CLAIMED_DEPTH = 2
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_TABLE_DEPTH = 2
+_PICTURE_DEPTH = 4
 
 
 def split_of(path: Path) -> str | None:
@@ -86,10 +88,13 @@ def has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
 
 def claims_tables(path: Path, suffixes: Sequence[str]) -> bool:
     """Tell whether a path is a table file of these suffixes, or a folder holding some at most two levels down."""
-    if path.is_dir():
-        found = (file for file in _shallow(path, _CLAIMED_DEPTH) if has_suffix(file, suffixes))
-        return any(not file.name.startswith("metadata.") for file in found)
-    return has_suffix(path, suffixes)
+    return holds(path, suffixes, _TABLE_DEPTH, besides="metadata.") if path.is_dir() else has_suffix(path, suffixes)
+
+
+def holds(folder: Path, suffixes: Sequence[str], depth: int = _PICTURE_DEPTH, besides: str | None = None) -> bool:
+    """Tell whether a folder holds a file of these suffixes; names that start with `besides` do not count."""
+    found = (file for file in _shallow(folder, depth) if has_suffix(file, suffixes))
+    return any(besides is None or not file.name.startswith(besides) for file in found)
 
 
 def _shallow(folder: Path, depth: int) -> Iterator[Path]:

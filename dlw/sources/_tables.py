@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,3 +77,12 @@ def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def pictures_at(paths: Sequence[str | None]) -> pa.Array:
+    """Return a picture column, struct<bytes, path>, of files that are read only when needed."""
+    import pyarrow as pa
+
+    names = pa.array(paths, pa.string())
+    empty = pa.nulls(len(names), pa.binary())
+    return pa.StructArray.from_arrays([empty, names], ["bytes", "path"], mask=names.is_null())

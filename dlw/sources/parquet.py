@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
 from dlw.sources._files import claims_tables, find
-from dlw.sources._tables import check_names, join, name_classes
+from dlw.sources._parquet_files import SUFFIXES, read
+from dlw.sources._tables import join
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-SUFFIXES = (".parquet", ".pq")
 
 
 class Settings(SourceSettings):
@@ -34,18 +32,4 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
     """Read the files of each split."""
     paths = [settings.path] if isinstance(settings.path, str) else settings.path
     found = find(paths, SUFFIXES, listener)
-    return {split: join([(file, _read(file)) for file in files]) for split, files in found.items()}
-
-
-def _read(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty")
-    try:
-        file = pq.ParquetFile(path)
-        check_names(file.schema_arrow.names, path)
-        return name_classes(file.read())
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
+    return {split: join([(file, read(file)) for file in files]) for split, files in found.items()}

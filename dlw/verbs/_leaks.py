@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlw.errors import DataError
+from dlw.fields._columns import to_codes
 from dlw.progress import Listener
+from dlw.sources._files import check_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +51,6 @@ def row_codes(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> dict[st
 def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
     import pyarrow as pa
 
-    from dlw.fields._columns import to_codes
-
     joined = pa.chunked_array([chunk for part in parts for chunk in _plain(part).chunks])
     return to_codes(joined)[0] + 1
 
@@ -56,11 +58,26 @@ def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
 def _plain(part: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    if pa.types.is_struct(part.type):
-        return pa.chunked_array([chunk.field("bytes") for chunk in part.chunks])
+    if pa.types.is_struct(part.type) and part.type.get_field_index("bytes") >= 0:
+        return pa.chunked_array([[_content(value) for value in part.to_pylist()]], pa.binary())
+    if pa.types.is_nested(part.type):
+        return pa.chunked_array([[repr(value) for value in part.to_pylist()]], pa.string())
     if pa.types.is_dictionary(part.type):
         return part.cast(part.type.value_type)
     return part
+
+
+def _content(picture: dict[str, Any] | None) -> bytes | None:
+    """Return a picture's bytes; of a file that is still to be read, a digest."""
+    if picture is None or (picture["bytes"] is None and picture.get("path") is None):
+        return None
+    if picture["bytes"] is not None:
+        return bytes(picture["bytes"])
+    try:
+        check_file(Path(picture["path"]))
+        return hashlib.blake2b(Path(picture["path"]).read_bytes(), digest_size=16).digest()
+    except (OSError, DataError):
+        return None  # told as a bad picture when it is decoded
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlw import registry
 from dlw.errors import DataError
+from dlw.fields._columns import family
 from dlw.progress import Listener
-from dlw.recipe.schema import Block, Recipe
+from dlw.recipe.schema import Recipe
+from dlw.sources._tables import pictures_at
 from dlw.splits import apply
 from dlw.verbs import _inference
 from dlw.verbs._fitted import missing_columns
 from dlw.verbs._leaks import report_duplicates
+from dlw.verbs._sources import folder_of, open_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
-MIRROR = "DLW_DATA"
-"""Environment variable: a folder where a source that is not there is looked up by the last part of its path."""
 
 
 def load_tables(recipe: Recipe, root: Path, cache: Path, listener: Listener) -> dict[str, pa.Table]:
@@ -38,7 +34,7 @@ def load_tables(recipe: Recipe, root: Path, cache: Path, listener: Listener) -> 
         missing = [name for name in _named(recipe) if name not in table.column_names]
         if missing:
             raise DataError(missing_columns(missing, table.column_names))
-    tables = apply(data.splits, tables, targets, listener)
+    tables = apply(data.splits, _anchored(recipe, root, tables), targets, listener)
     return _finish(recipe, tables, listener)
 
 
@@ -64,72 +60,20 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"inputs": blocks})})
 
 
-def open_source(source: str | list[str] | Block, root: Path, cache: Path, listener: Listener) -> dict[str, pa.Table]:
-    """Open a source as it names its splits; relative paths start at `root`, missing ones are looked up in DLW_DATA."""
-    if isinstance(source, Block):
-        name, options = source.type, dict(source.options)
-        if name != "hub" and "path" in options:
-            path = options["path"]
-            options["path"] = [_place(p, root) for p in path] if isinstance(path, list) else _place(path, root)
-    else:
-        name, path = _recognise([source] if isinstance(source, str) else source, root)
-        options = {"path": path}
-    module = registry.load("sources", name)
-    tables: dict[str, pa.Table] = module.open_tables(module.Settings.model_validate(options), cache, listener)
-    return tables
-
-
-def _place(text: str, root: Path) -> str:
-    path = Path(os.path.expanduser(text))
-    here = path if path.is_absolute() else root / path
-    if os.path.lexists(here) or (glob.has_magic(text) and glob.glob(str(here), recursive=True)):
-        return str(here)
-    mirror = os.environ.get(MIRROR)
-    if mirror and os.path.lexists(Path(mirror) / path.name):
-        return str(Path(mirror) / path.name)
-    return str(here)
-
-
-def _recognise(paths: list[str], root: Path) -> tuple[str, Any]:
-    if not paths:
-        raise DataError("data.source: the list is empty")
-    places = [_place(text, root) for text in paths]
-    names: set[str] = set()
-    for text, place in zip(paths, places, strict=True):
-        found = (
-            sorted(glob.glob(place, recursive=True))
-            if glob.has_magic(place) and not os.path.lexists(place)
-            else [place]
-        )
-        if not found or not os.path.lexists(found[0]):
-            if len(paths) == 1 and _HUB_ID.match(text):
-                return "hub", text
-            raise DataError(_not_found(text, place))
-        claiming = [name for name in registry.names("sources") if registry.load("sources", name).claims(Path(found[0]))]
-        if not claiming:
-            known = ", ".join(registry.names("sources"))
-            raise DataError(
-                f"{found[0]}: not a kind of data known here ({known}); an empty folder or an unknown suffix?"
-            )
-        if len(claiming) > 1:
-            raise DataError(
-                f"{found[0]}: could be read as {' or '.join(claiming)}; say which: "
-                f"`source: {{type: {claiming[0]}, path: {text}}}`"
-            )
-        names.add(claiming[0])
-    if len(names) > 1:
-        raise DataError(f"data.source: files of different kinds ({', '.join(sorted(names))}); one kind is needed")
-    return names.pop(), places[0] if len(places) == 1 else places
-
-
-def _not_found(text: str, place: str) -> str:
-    from dlw.errors import did_you_mean
-
-    folder = Path(place).parent
-    near = did_you_mean(Path(place).name, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
-    mirror = os.environ.get(MIRROR)
-    looked = f", nor in {MIRROR} ({mirror})" if mirror else ""
-    return f"{text}: no such file or folder (looked for {place}{looked}){near}"
+def _anchored(recipe: Recipe, root: Path, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """Turn text columns that name picture files into pictures, their paths starting at the source's folder."""
+    inputs = recipe.data.inputs
+    folder = folder_of(recipe.data.source, root).absolute()
+    anchored = {}
+    for split, table in tables.items():
+        for name in _input_names(recipe, table.column_names):
+            can_be = inputs == "auto" or inputs[name].type == "image"
+            is_text = can_be and family(table[name].type) == "text"
+            if is_text and _inference.are_pictures(table[name], is_asked=inputs != "auto"):
+                paths = [None if path is None else str(folder / path) for path in table[name].to_pylist()]
+                table = table.set_column(table.column_names.index(name), name, pictures_at(paths))
+        anchored[split] = table
+    return anchored
 
 
 def _named(recipe: Recipe) -> list[str]:
@@ -161,7 +105,7 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
             rows = ", ".join(map(str, missing[:5]))
             raise DataError(
                 f"target {name}: {len(missing)} of {len(table)} rows of the {split} split have no finite value "
-                f"(rows {rows}{', ...' if len(missing) > 5 else ''}); fill them, or set `data.drop_missing_target: true`"
+                f"(first rows: {rows}); fill them, or set `data.drop_missing_target: true`"
             )
         usable &= known
     if usable.all():
