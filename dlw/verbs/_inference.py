@@ -2,28 +2,112 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dlw.fields._columns import family
+import numpy as np
+
+from dlw.errors import DataError
+from dlw.fields._columns import family, to_codes, to_floats
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
+from dlw.sources._files import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAX_CATEGORIES = 1000
+MANY_CATEGORIES = 50
+"""Up to this many values a text column is a category however few rows there are."""
+MAX_DISTINCT_SHARE = 0.3
+RARE = 5
+"""In columns of many values, those of fewer training rows count as unknown."""
+TEXT_WORDS = 3
+MAX_NAMED = 12
+_NAME_OF_ID = re.compile(r"(^|[_\W])(id|uuid|guid|index|row_?(id|num|number)?)$", re.IGNORECASE)
+_ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$")
+
 
 def decide(train: pa.Table, left_out: Collection[str], listener: Listener) -> dict[str, Block]:
     """Return a field for every column worth learning from; each column left out is told with the reason."""
-    types = {
-        "numbers": "number",
-        "truth values": "category",
-        "text": "category",
-        "times": "timestamp",
-        "pictures": "image",
-    }
-    blocks = {}
+    blocks: dict[str, Block] = {}
     for name in train.column_names:
-        if name not in left_out:
-            blocks[name] = Block(type=types[family(train[name].type)])
+        if name in left_out:
+            continue
+        options, reason = _decide(name, train[name])
+        if reason is None:
+            blocks[name] = Block.model_validate(options)
+        else:
+            listener.line(f"inputs: auto leaves out {name}: {reason}")
+    if blocks:
+        listener.line(f"inputs: auto: {_summary(blocks)}")
     return blocks
+
+
+def _summary(blocks: dict[str, Block]) -> str:
+    """Name every column of a narrow table; of a wide one, count the columns of each type."""
+    if len(blocks) <= MAX_NAMED:
+        return ", ".join(f"{name}: {block.type}" for name, block in blocks.items())
+    counts = Counter(block.type for block in blocks.values())
+    return ", ".join(f"{count} columns {kind}" for kind, count in counts.items())
+
+
+def are_pictures(values: pa.ChunkedArray, is_asked: bool) -> bool:
+    """Tell whether text names picture files: taken as asked for, else if every value ends like one."""
+    if is_asked:
+        return True
+    words = [word for word in to_codes(values)[1] if word]
+    return bool(words) and all(word.lower().endswith(PICTURE_SUFFIXES) for word in words)
+
+
+def _decide(name: str, values: pa.ChunkedArray) -> tuple[dict[str, Any], str | None]:
+    """Return the field's block, or the reason why there is none."""
+    what = family(values.type)
+    if what == "pictures":
+        return {"type": "image"}, None
+    if what == "nothing":
+        return {}, "it has no values"
+    if what not in ("numbers", "truth values", "text", "times"):
+        return {}, f"{what} ({values.type}) are not an input that can be guessed; name it under inputs"
+    codes, words = to_codes(values)
+    if len(words) < 2 and (len(words) == 0 or (codes >= 0).all()):
+        return {}, f"it is {words[0]!r} in every row" if words else "it has no values"
+    if what == "truth values":
+        return {"type": "category"}, None
+    if what == "times":
+        return {"type": "timestamp"}, None
+    if what == "numbers":
+        return _decide_number(name, codes, words)
+    return _decide_text(name, values, codes, words)
+
+
+def _decide_number(name: str, codes: np.ndarray, words: list[Any]) -> tuple[dict[str, Any], str | None]:
+    is_whole = all(isinstance(word, int) for word in words)
+    is_unique = len(words) == len(codes) and len(words) > 2
+    if is_whole and is_unique and (_NAME_OF_ID.search(name) or max(words) - min(words) < 2 * len(words)):
+        return {}, "every row has its own number, so it looks like an identifier"
+    return {"type": "number"}, None
+
+
+def _decide_text(
+    name: str, values: pa.ChunkedArray, codes: np.ndarray, words: list[str]
+) -> tuple[dict[str, Any], str | None]:
+    if all(_ISO_DATE.match(word.strip()) for word in words if word.strip()):
+        return {"type": "timestamp"}, None
+    try:
+        to_floats(values, name)
+        return {"type": "number"}, None
+    except DataError:
+        pass  # words, then
+    num_known = max(1, int((codes >= 0).sum()))
+    if len(words) <= MANY_CATEGORIES:
+        return {"type": "category"}, None
+    if np.mean([len(word.split()) for word in words]) > TEXT_WORDS:
+        return {}, f"it looks like free text ({len(words)} different values)"
+    if len(words) > MAX_DISTINCT_SHARE * num_known:
+        return {}, f"it looks like an identifier ({len(words)} different values in {num_known} rows)"
+    if len(words) > MAX_CATEGORIES:
+        return {}, f"it has {len(words)} different values; name it as a category under inputs if it matters"
+    return {"type": "category", "min_count": RARE}, None
