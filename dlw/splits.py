@@ -15,7 +15,7 @@ import numpy as np
 
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
-from dlw.recipe.schema import SplitPlan
+from dlw.recipe.schema import SplitName, SplitPlan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ def _place(bound: str | None, num_rows: int, default: int) -> int:
 
 
 def apply(
-    splits: Mapping[str, str] | SplitPlan | None,
+    splits: Mapping[SplitName, str] | SplitPlan | None,
     tables: Mapping[str, pa.Table],
     targets: list[str],
     listener: Listener,
@@ -81,7 +81,7 @@ def apply(
     return found
 
 
-def _sliced(splits: Mapping[str, str], tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+def _sliced(splits: Mapping[SplitName, str], tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
     cut: dict[str, tuple[str, int, int]] = {}
     for name, text in splits.items():
         part = parse(text)
@@ -171,7 +171,7 @@ def _by_time(table: pa.Table, column: str, borders: np.ndarray) -> np.ndarray:
         raise DataError(f"splits: column {column} has {values.null_count} gaps; a split by time needs every time")
     moments = pc.rank(values, tiebreaker="min").to_numpy() - 1
     ordered = np.sort(moments)
-    ends = [ordered[min(int(round(border * len(ordered))), len(ordered) - 1)] for border in borders]
+    ends = [ordered[min(round(border * len(ordered)), len(ordered) - 1)] for border in borders]
     return np.searchsorted(np.array(ends), moments, side="right")
 
 
