@@ -22,6 +22,7 @@ from dlw import registry
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
+from dlw.verbs._tables import arrow_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -145,8 +146,7 @@ def _pictures(paths: Sequence[Path], column: str, rows_at_once: int) -> Iterator
 def _picture_values(files: Sequence[str | None]) -> pa.Array:
     import pyarrow as pa
 
-    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    return pa.array([{"bytes": None, "path": file} for file in files], kind)
+    return pa.StructArray.from_arrays([pa.nulls(len(files), pa.binary()), arrow_array(files)], ["bytes", "path"])
 
 
 def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Iterator[Piece]:

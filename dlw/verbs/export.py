@@ -90,7 +90,7 @@ def export(
     target = out or trained.run.export(name)
     if target.exists() and not is_bundle(target) and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: exists and is not a bundle; choose another folder with --out")
-    rows, split = real_rows(trained, listener)
+    rows, split = real_rows(trained)
     predictor = trained.predictor.to("cpu")
     limit = tolerance or wanted.tolerance
     listener.line(f"exporting step {trained.step} as {name}, proof on {split} rows, limit {limit:.1e}")
@@ -106,11 +106,11 @@ def _options(wanted: Export, name: str) -> dict[str, Any]:
     return wanted.options if name == wanted.format else {}
 
 
-def real_rows(trained: Trained, listener: Listener) -> tuple[Arrays, str]:
+def real_rows(trained: Trained) -> tuple[Arrays, str]:
     """Return the input arrays of rows spread over a split the network was not fitted to, and the split's name."""
     from dlw.verbs._rows import load_tables
 
-    tables = load_tables(trained.recipe, trained.root, trained.run.folder / ".cache", listener)
+    tables = load_tables(trained.recipe, trained.root, trained.run.folder / ".cache", Silent())
     split = next(name for name in ("test", "validation", "train") if name in tables)
     table = tables[split]
     spare = 4  # some rows may hold a picture that does not open

@@ -154,9 +154,10 @@ def _unseen(answerer: Answerer, table: pa.Table, rows: np.ndarray, arrays: Array
     spec = answerer.fitted.inputs.get("category")
     if spec is not None:
         for place, column in enumerate(spec.columns):
-            is_given = table.column(column).is_valid().to_numpy()[rows]
-            for position in np.flatnonzero((arrays["category"][:, place] == 0) & is_given):
-                names[position].append(column)
+            values = table.column(column)
+            for position in np.flatnonzero(arrays["category"][:, place] == 0):
+                if values[int(rows[position])].is_valid:
+                    names[position].append(column)
     return [", ".join(found) or None for found in names]
 
 
