@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from dlw.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters")
 
@@ -30,8 +33,16 @@ def _files(room: str) -> dict[str, Path]:
 
 
 @cache
-def _entry_points(room: str) -> dict[str, importlib.metadata.EntryPoint]:
-    return {point.name: point for point in importlib.metadata.entry_points(group=f"dlw.{room}")}
+def _all_entry_points() -> list[EntryPoint]:
+    # Reading every installed package's metadata takes time: once, and only when a room is listed.
+    from importlib.metadata import distributions
+
+    with_ours = [found for found in distributions() if "[dlw." in (found.read_text("entry_points.txt") or "")]
+    return [point for found in with_ours for point in found.entry_points]
+
+
+def _entry_points(room: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in _all_entry_points() if point.group == f"dlw.{room}"}
 
 
 def names(room: str) -> list[str]:
@@ -45,7 +56,10 @@ def summary(room: str, name: str) -> str:
     path = _code_files.get((room, name)) or _files(room).get(name)
     if path is None:
         return f"(from {_entry_points(room)[name].value})"
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    text = path.read_text(encoding="utf-8")
+    if text.startswith('"""'):
+        return text[3:].partition("\n")[0].partition('"""')[0].strip()
+    docstring = ast.get_docstring(ast.parse(text)) or ""
     return docstring.partition("\n")[0]
 
 
