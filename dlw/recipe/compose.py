@@ -9,18 +9,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dlw.errors import Problem, RecipeError
 from dlw.recipe import parse
 from dlw.recipe._layers import assign, merge
-from dlw.recipe._plugins import blocks, plugin_settings
 from dlw.recipe._references import References, escape
 from dlw.recipe._show import shown, value_shown
 from dlw.recipe.parse import Node, Place
-from dlw.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from dlw.recipe.schema import Recipe
 
 MAX_FILES = 32
 
@@ -122,6 +123,9 @@ def _with_set(root: Node, assignment: str, problems: list[Problem]) -> Node:
 
 def resolve(recipe: Recipe) -> dict[str, Any]:
     """Return a checked recipe as a tree with every default filled in, also those of the plug-ins it names."""
+    # Composing alone answers `dlw recipe show`, and must not wait for the plug-ins and pydantic.
+    from dlw.recipe._plugins import blocks, plugin_settings
+
     tree: dict[str, Any] = recipe.model_dump(mode="json")
     if recipe.train.epochs is None and recipe.train.steps is None:
         tree["train"]["epochs"] = DEFAULT_EPOCHS
@@ -137,16 +141,22 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
     return tree
 
 
+class _Key(str):
+    """A key of a mapping, in which `${` means nothing."""
+
+    __slots__ = ()
+
+
 class _Dumper(yaml.CSafeDumper):
     """Writes what `parse` reads; text that YAML 1.1 or 1.2 would read as something else is quoted."""
 
-    def represent_mapping(self, *args: Any, **options: Any) -> yaml.MappingNode:
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         """Write a short mapping of plain values on one line."""
-        return _laid_out(super().represent_mapping(*args, **options))
+        return _laid_out(super().represent_mapping(tag, {_Key(key): value for key, value in mapping.items()}))
 
-    def represent_sequence(self, *args: Any, **options: Any) -> yaml.SequenceNode:
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         """Write a short list of plain values on one line."""
-        return _laid_out(super().represent_sequence(*args, **options))
+        return _laid_out(super().represent_sequence(tag, sequence))
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write equal values out again: aliases are not part of the grammar."""
@@ -169,12 +179,13 @@ def _width(node: Any) -> int:
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.Node:
-    written = escape(value)
+    written = str(value) if isinstance(value, _Key) else escape(value)
     is_plain = parse.scalar(written) == written and written != "<<"
     return dumper.represent_scalar("tag:yaml.org,2002:str", written, style=None if is_plain else "'")
 
 
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(_Key, _text)
 
 
 def dump(tree: dict[str, Any]) -> str:
