@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 from dlw import registry
-from dlw.cli.list import RECIPES, installed_recipes
+from dlw.cli.list import RECIPES
+from dlw.recipe.find import installed_recipes
 
 _HEADER = "# Written by `python -m dlw.cli.completions`; do not edit."
 _FILE_OPTIONS = ("--out", "--code", "--data", "--output", "--save", "--against", "--resume")
@@ -50,9 +51,9 @@ class Command:
 
 def command_tree() -> Command:
     """Return the root command, read from the Typer application."""
-    from dlw.cli.main import app
+    from dlw.cli.main import build
 
-    return _command(typer.main.get_command(app), "")
+    return _command(typer.main.get_command(build()), "")
 
 
 def write(folder: Path) -> list[Path]:

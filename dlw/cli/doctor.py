@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import os
-import platform
-import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dlw import __version__
 from dlw.cli.options import AsJson
 from dlw.cli.screen import add_row, draw, emit, table
-
-_LIBRARIES = ("torch", "numpy", "pyarrow", "datasets", "onnxruntime", "pydantic", "typer", "rich", "safetensors")
-_EXTRAS = {"tensorboard": "tensorboard", "test": "pytest"}
-_KERNELS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_TIGHT_DISK_BYTES = 5 * 2**30
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at. `state` is ok, note or problem; `remedy` is empty when there is nothing to do."""
-
-    subject: str
-    state: str
-    found: str
-    remedy: str = ""
 
 
 def doctor_cli(
@@ -39,9 +15,11 @@ def doctor_cli(
     as_json: AsJson = False,
 ) -> None:
     """Examine this machine and installation."""
+    from dlw.cli.examination import examine
+
     findings = examine(deep)
     if as_json:
-        emit({"findings": [asdict(finding) for finding in findings]})
+        emit({"findings": [vars(finding) for finding in findings]})
         return
     rows = table("", "subject", "found")
     for finding in findings:
@@ -49,123 +27,3 @@ def doctor_cli(
         if finding.remedy:
             add_row(rows, "", "", f"-> {finding.remedy}")
     draw(rows)
-
-
-def examine(deep: bool = False) -> list[Finding]:
-    """Return every finding; without `deep`, nothing heavy is imported."""
-    checks: list[Callable[[], list[Finding]]] = [
-        _versions, _processor, _allocator, _torchvision, _extras, _disk, _offline, *([_torch] if deep else [])
-    ]  # fmt: skip
-    return [finding for check in checks for finding in check()]
-
-
-def _versions() -> list[Finding]:
-    python = Finding("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
-    found = {name: _version(name) for name in _LIBRARIES}
-    libraries = Finding("libraries", "ok", ", ".join(f"{name} {version}" for name, version in found.items() if version))
-    missing = [name for name, version in found.items() if version is None]
-    broken = [Finding("libraries", "problem", f"missing: {', '.join(missing)}", "pip install dlw")] if missing else []
-    return [Finding("dlw", "ok", __version__), python, libraries, *broken]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> list[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    flags = _cpu_flags()
-    kernels = [name for name in _KERNELS if name in flags]
-    threads = os.environ.get("OMP_NUM_THREADS")
-    findings = [Finding("processor", "ok", f"{cores} cores; {', '.join(kernels) or 'kernels not known'}")]
-    if threads and threads.isdigit() and int(threads) < cores:
-        findings.append(
-            Finding("threads", "note", f"OMP_NUM_THREADS={threads} of {cores} cores", "unset it, or set train.threads")
-        )
-    if flags and not {"avx512_bf16", "amx_bf16"} & flags:
-        findings.append(Finding("precision", "note", "no bf16 in the processor: `precision: auto` means fp32 here"))
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if load > cores * 0.75:
-        findings.append(
-            Finding(
-                "load", "note", f"{load:.1f} on {cores} cores", "other work slows small networks; try fewer threads"
-            )
-        )
-    return findings
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return set()
-    lines = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]
-    return set(lines[0].partition(":")[2].split()) if lines else set()
-
-
-def _allocator() -> list[Finding]:
-    library, version = platform.libc_ver()
-    if library == "glibc":
-        return [Finding("allocator", "ok", f"glibc {version}: tuned at the start of training")]
-    return [Finding("allocator", "note", f"{library or 'not glibc'}: not tuned; networks of convolutions run slower")]
-
-
-def _torchvision() -> list[Finding]:
-    if importlib.util.find_spec("torchvision") is None:
-        return []
-    vision, torch = _version("torchvision"), _version("torch")
-    remedy = "pip uninstall torchvision (dlw does not use it; one that does not fit torch breaks other packages)"
-    if vision and torch and not _fits(vision, torch):
-        return [Finding("torchvision", "problem", f"{vision} does not fit torch {torch}", remedy)]
-    return [Finding("torchvision", "ok", f"{vision} (not used)")]
-
-
-def _fits(vision: str, torch: str) -> bool:
-    """Return whether torchvision 0.N belongs to torch 2.(N - 15), with the same build tag where both have one."""
-    vision_minor, torch_minor = int(vision.split(".")[1]), int(torch.split(".")[1])
-    tags = {version.partition("+")[2] for version in (vision, torch) if "+" in version}
-    return vision_minor - torch_minor == 15 and len(tags) <= 1
-
-
-def _extras() -> list[Finding]:
-    missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
-    if not missing:
-        return [Finding("extras", "ok", ", ".join(_EXTRAS))]
-    return [Finding("extras", "note", f"not installed: {', '.join(missing)}", f"pip install 'dlw[{missing[0]}]'")]
-
-
-def _disk() -> list[Finding]:
-    free = shutil.disk_usage(Path.cwd()).free
-    text = f"{free / 2**30:.1f} GiB free here"
-    if free < _TIGHT_DISK_BYTES:
-        return [Finding("disk", "note", text, "runs keep two checkpoints and the best; use --out on a larger disk")]
-    return [Finding("disk", "ok", text)]
-
-
-def _offline() -> list[Finding]:
-    mirror = os.environ.get("DLW_DATA")
-    findings = []
-    if mirror:
-        state = "ok" if Path(mirror).is_dir() else "problem"
-        findings.append(
-            Finding("DLW_DATA", state, mirror, "" if state == "ok" else "no such folder: correct or unset it")
-        )
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        findings.append(
-            Finding("Hub", "note", "HF_HUB_OFFLINE is set: Hub ids are not fetched", "unset it to use remote sources")
-        )
-    return findings
-
-
-def _torch() -> list[Finding]:
-    import torch
-
-    findings = [
-        Finding("torch", "ok", f"{torch.get_num_threads()} threads, kernels {torch.backends.cpu.get_cpu_capability()}")
-    ]
-    for index in range(torch.cuda.device_count()):
-        findings.append(Finding(f"cuda:{index}", "ok", torch.cuda.get_device_name(index)))
-    return findings

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import linecache
 import os
-import traceback
 from typing import Any
 
 from dlw.cli.screen import caution, emit, say
@@ -29,6 +27,8 @@ def report(error: DlwError, as_json: bool) -> int:
 
 def report_bug(error: BaseException, as_json: bool) -> int:
     """Print the traceback of an error that nobody foresaw and ask for a report."""
+    import traceback
+
     from dlw import __version__
 
     if as_json:
@@ -85,6 +85,8 @@ def _print_problems(problems: tuple[Problem, ...]) -> None:
 
 def _point_at(problem: Problem) -> None:
     """Show the source line with a caret under the column."""
+    import linecache
+
     line = linecache.getline(problem.file, problem.line).rstrip() if problem.line else ""
     if line and len(line) <= 200:
         say(f"    {line}".replace("\t", " "))

@@ -6,36 +6,73 @@ Commands import their verbs when they run, so that help and typos are answered a
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from dlw import __version__
-from dlw.cli.benchmark import benchmark_cli
-from dlw.cli.doctor import doctor_cli
-from dlw.cli.evaluate import evaluate_cli
-from dlw.cli.export import export_cli
 from dlw.cli.failures import as_resource_error, report, report_bug
-from dlw.cli.list import list_cli
-from dlw.cli.predict import predict_cli
-from dlw.cli.recipe import recipe_app
-from dlw.cli.runs import runs_cli
+from dlw.cli.plain import PlainCommand, PlainGroup
 from dlw.cli.screen import finish, prepare_streams, tell
-from dlw.cli.train import LATEST, train_cli
 from dlw.errors import DlwError, UsageError, did_you_mean
 
-app = typer.Typer(name="dlw", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command("train")(train_cli)
-app.command("evaluate")(evaluate_cli)
-app.command("predict")(predict_cli)
-app.command("export")(export_cli)
-app.command("benchmark")(benchmark_cli)
-app.add_typer(recipe_app, name="recipe")
-app.command("list")(list_cli)
-app.command("runs")(runs_cli)
-app.command("doctor")(doctor_cli)
+COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "recipe", "list", "runs", "doctor")
+
+LATEST = "latest"
+"""What `--resume` without a run becomes."""
+
+
+def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """Return the application with some of its commands; only their modules are imported."""
+    app = typer.Typer(name="dlw", add_completion=False, rich_markup_mode=None, cls=PlainGroup)
+    app.callback()(root)
+    for name in names:
+        if name == "recipe":
+            from dlw.cli.recipe import recipe_app
+
+            app.add_typer(recipe_app, name=name)
+        else:
+            app.command(name, cls=PlainCommand)(_command(name))
+    return app
+
+
+def _command(name: str) -> Callable[..., None]:
+    match name:
+        case "train":
+            from dlw.cli.train import train_cli
+
+            return train_cli
+        case "evaluate":
+            from dlw.cli.evaluate import evaluate_cli
+
+            return evaluate_cli
+        case "predict":
+            from dlw.cli.predict import predict_cli
+
+            return predict_cli
+        case "export":
+            from dlw.cli.export import export_cli
+
+            return export_cli
+        case "benchmark":
+            from dlw.cli.benchmark import benchmark_cli
+
+            return benchmark_cli
+        case "list":
+            from dlw.cli.list import list_cli
+
+            return list_cli
+        case "runs":
+            from dlw.cli.runs import runs_cli
+
+            return runs_cli
+        case _:
+            assert name == "doctor", name
+            from dlw.cli.doctor import doctor_cli
+
+            return doctor_cli
 
 
 def _show_version(is_asked: bool) -> None:
@@ -44,7 +81,6 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
@@ -96,6 +132,7 @@ def _completed(arguments: Sequence[str]) -> list[str]:
 
 
 def _invoke(words: list[str]) -> int:
+    app = build(words[:1] if words[0] in COMMANDS else COMMANDS)
     command = typer.main.get_command(app)
     try:
         with command.make_context("dlw", [*words]) as context:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dlw.cli.options import AsJson, Code, Sets, add_code
+from dlw.cli.plain import PlainCommand, PlainGroup
 from dlw.cli.screen import emit, say, tell
 from dlw.errors import Problem, RecipeError, UsageError, did_you_mean
 
-recipe_app = typer.Typer(help="Check, show, compare, write and copy recipes.", rich_markup_mode=None)
+recipe_app = typer.Typer(help="Check, show, compare, write and copy recipes.", rich_markup_mode=None, cls=PlainGroup)
 
 Reference = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of an installed one.")]
 
 
-@recipe_app.command("check")
+@recipe_app.command("check", cls=PlainCommand)
 def check_cli(
     recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipe files or names.")],
     sets: Sets = None,
@@ -53,7 +53,7 @@ def check_cli(
         emit({"recipes": checked})
 
 
-@recipe_app.command("show")
+@recipe_app.command("show", cls=PlainCommand)
 def show_cli(
     recipe: Reference,
     sets: Sets = None,
@@ -65,21 +65,32 @@ def show_cli(
 ) -> None:
     """Print a recipe as it will run.
 
+    What it extends, refers to and changes is in place. With --resolved it is also checked, and all defaults are there.
+
     \b
     dlw recipe show digits --resolved
     """
-    from dlw.recipe.check import load_recipe
-    from dlw.recipe.compose import dump, resolve
-
     add_code(code)
-    tree = resolve(load_recipe(recipe, sets or ()).recipe)
+    if resolved:
+        from dlw.recipe.check import load_recipe
+        from dlw.recipe.compose import dump, resolve
+
+        tree = resolve(load_recipe(recipe, sets or ()).recipe)
+    else:
+        from dlw.recipe.compose import compose, dump
+        from dlw.recipe.find import find_recipe
+
+        composed = compose(find_recipe(recipe), recipe, sets or ())
+        if composed.problems:
+            raise RecipeError(composed.problems)
+        tree = composed.root.plain()
     if as_json:
         emit(tree)
     else:
         tell(dump(tree).rstrip())
 
 
-@recipe_app.command("diff")
+@recipe_app.command("diff", cls=PlainCommand)
 def diff_cli(
     first: Reference,
     second: Reference,
@@ -92,34 +103,32 @@ def diff_cli(
     dlw recipe diff digits my.yaml
     """
     from dlw.recipe.check import load_recipe
-    from dlw.recipe.compose import resolve
+    from dlw.recipe.difference import diff
 
     add_code(code)
-    left, right = (_flat(resolve(load_recipe(reference).recipe)) for reference in (first, second))
-    paths = [path for path in [*left, *(key for key in right if key not in left)] if left.get(path) != right.get(path)]
-    changes = [{"path": path, "first": left.get(path), "second": right.get(path)} for path in paths]
+    changes = diff(load_recipe(first), load_recipe(second))
     if as_json:
-        emit({"differences": changes})
+        emit({"differences": [{"path": path, "first": left, "second": right} for path, left, right in changes]})
         return
-    for change in changes:
-        tell(f"{change['path']}: {_short(change['first'])} -> {_short(change['second'])}")
+    for path, left, right in changes:
+        tell(f"{path}: {_short(left)} -> {_short(right)}")
     if not changes:
         say("no differences")
 
 
-@recipe_app.command("schema")
+@recipe_app.command("schema", cls=PlainCommand)
 def schema_cli() -> None:
     """Print the JSON Schema, for editors.
 
     \b
     dlw recipe schema > recipe.schema.json
     """
-    from dlw.recipe.schema import json_schema
+    from dlw.recipe.json_schema import schema
 
-    tell(json.dumps(json_schema(), indent=2))
+    emit(schema())
 
 
-@recipe_app.command("new")
+@recipe_app.command("new", cls=PlainCommand)
 def new_cli(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A table, or a folder of pictures or tables.")],
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to learn.")] = None,
@@ -143,7 +152,7 @@ def new_cli(
     say(f"wrote {out}\nnext: dlw train {out}")
 
 
-@recipe_app.command("copy")
+@recipe_app.command("copy", cls=PlainCommand)
 def copy_cli(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An installed recipe, as `dlw list recipes` shows it.")],
     out: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to [default: NAME.yaml here].")] = None,
@@ -153,7 +162,7 @@ def copy_cli(
     \b
     dlw recipe copy digits mine.yaml
     """
-    from dlw.cli.list import installed_recipes
+    from dlw.recipe.find import installed_recipes
 
     known = installed_recipes()
     if name not in known:
@@ -172,16 +181,7 @@ def _write_new(out: Path, text: str) -> None:
         raise UsageError(f"{out} exists already: choose another name, or remove it first") from None
 
 
-def _flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """Return `a.b[0].c` -> value for every leaf; an empty mapping or list is a leaf."""
-    if isinstance(tree, dict) and tree:
-        pairs = [(f"{path}.{key}" if path else str(key), value) for key, value in tree.items()]
-    elif isinstance(tree, list) and tree and any(isinstance(item, dict) for item in tree):
-        pairs = [(f"{path}[{number}]", value) for number, value in enumerate(tree)]
-    else:
-        return {path: tree}
-    return {key: leaf for name, value in pairs for key, leaf in _flat(value, name).items()}
-
-
 def _short(value: Any) -> str:
+    import json
+
     return "(none)" if value is None else json.dumps(value, ensure_ascii=False)

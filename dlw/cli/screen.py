@@ -6,7 +6,6 @@ pipes and plain-ASCII terminals get plain text.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -61,12 +60,23 @@ def caution(label: str, text: str) -> None:
 
 def emit(data: Mapping[str, Any]) -> None:
     """Write one JSON object to stdout; a NaN or infinity becomes null, because JSON has neither."""
+    import json
+
     _write(sys.stdout, json.dumps(_finite(data), ensure_ascii=True, indent=2, allow_nan=False, default=str) + "\n")
 
 
 def has_colour(stream: TextIO) -> bool:
     """Return whether escape codes are welcome on the stream."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def screen_width() -> int:
+    """Return the columns of the terminal, or plenty for a pipe."""
+    if not sys.stdout.isatty():
+        return _PIPE_WIDTH
+    import shutil
+
+    return max(20, shutil.get_terminal_size().columns)
 
 
 def console(stream: TextIO) -> Console:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlw.cli.main import LATEST
 from dlw.cli.options import AsJson, Code, Quiet, Sets
 from dlw.cli.screen import emit, say
 from dlw.errors import RunError, UsageError
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from dlw.verbs.train import TrainResult
 
 RUNS = Path("runs")
-LATEST = "latest"
-"""What `--resume` stands for when no run follows it."""
 
 
 def train_cli(
