@@ -187,7 +187,8 @@ def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iter
 
 def _outcomes(view: View) -> tuple[str, ...]:
     kinds = set(view.fields("target").values())
-    if len(kinds) != 1 or ("task",) not in view.plugins:
+    task = view.plugins.get(("task",))
+    if len(kinds) != 1 or task is None or not kinds <= set(task.TARGETS):
         return ()
     if view.get("task", "quantiles") is not None:
         return ("quantiles",)
