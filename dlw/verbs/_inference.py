@@ -32,18 +32,26 @@ _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$")
 
 def decide(train: pa.Table, left_out: Collection[str], listener: Listener) -> dict[str, Block]:
     """Return a field for every column worth learning from; each column left out is told with the reason."""
-    blocks: dict[str, Block] = {}
-    for name in train.column_names:
-        if name in left_out:
-            continue
-        options, reason = _decide(name, train[name])
-        if reason is None:
-            blocks[name] = Block.model_validate(options)
-        else:
-            listener.line(f"inputs: auto leaves out {name}: {reason}")
+    blocks, reasons = examine(train, left_out)
+    for name, reason in reasons.items():
+        listener.line(f"inputs: auto leaves out {name}: {reason}")
     if blocks:
         listener.line(f"inputs: auto: {_summary(blocks)}")
     return blocks
+
+
+def examine(train: pa.Table, left_out: Collection[str]) -> tuple[dict[str, Block], dict[str, str]]:
+    """Return a field for every column worth learning from, and the reason for every other one."""
+    blocks: dict[str, Block] = {}
+    reasons: dict[str, str] = {}
+    for name in train.column_names:
+        if name not in left_out:
+            options, reason = _decide(name, train[name])
+            if reason is None:
+                blocks[name] = Block.model_validate(options)
+            else:
+                reasons[name] = reason
+    return blocks, reasons
 
 
 def _summary(blocks: dict[str, Block]) -> str:
