@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -67,11 +66,9 @@ def _json_lines(columns: Mapping[str, Sequence[Any]]) -> bytes:
 
 
 def _csv(columns: Mapping[str, Sequence[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_cell(name) for name in columns])
-    writer.writerows([_cell(value) for value in values] for values in zip(*columns.values(), strict=True))
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    lines = [columns, *zip(*columns.values(), strict=True)]
+    text = "".join(",".join(map(_cell, line)) + "\n" for line in lines)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _plain(value: Any) -> Any:
@@ -81,11 +78,15 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, list) else value
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any) -> str:
+    """Return a cell, quoted where it must be (RFC 4180); Python's writer leaves a lone carriage return bare."""
     if value is None or isinstance(value, bool | int | float):
-        return value
+        return "" if value is None else str(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) and not _is_number(text) else text
+    if text.startswith(FORMULA_STARTS) and not _is_number(text):
+        text = f"'{text}"
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if any(mark in text for mark in ',"\r\n') else text
 
 
 def _is_number(text: str) -> bool:

@@ -1,0 +1,172 @@
+"""The export verb: bundles of every format, proven or not written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlw import registry
+from dlw.errors import RunError, UsageError
+from dlw.exporters import safetensors as exporter_module
+from dlw.verbs._bundle import open_bundle
+from dlw.verbs.export import ROW_COUNTS, Exported, export
+from tests.verbs import small_runs
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained table run."""
+    folder = tmp_path_factory.mktemp("table")
+    small_runs.people(folder)
+    return small_runs.trained(folder, small_runs.TABLE_RECIPE)
+
+
+@pytest.fixture(scope="module")
+def bundles(run: Path) -> dict[str, Exported]:
+    """The run's bundle in every format."""
+    return {name: export(run, format=name) for name in registry.names("exporters")}
+
+
+@pytest.mark.parametrize("format", registry.names("exporters"))
+def test_bundle_is_complete_and_proven(run: Path, format: str, bundles: dict[str, Exported]) -> None:
+    exported = bundles[format]
+    assert exported.folder == run / "exports" / format
+    assert exported.difference <= exported.tolerance
+    names = {path.name for path in exported.folder.iterdir()}
+    exporter = registry.load("exporters", format)
+    beside = {"recipe.resolved.yaml"} if exporter.WEIGHTS_ONLY else set()
+    assert names == {*exporter.FILES, *beside, "bundle.json", "fields.json", "parity.json", "README.md"}
+    parity = json.loads((exported.folder / "parity.json").read_text())
+    assert parity["rows"] == list(ROW_COUNTS) == [1, 2, 7]
+    assert parity["split"] == "test"
+    assert parity["difference"] == exported.difference
+    manifest = json.loads((exported.folder / "bundle.json").read_text())
+    assert manifest["inputs"]["number"] == {"dtype": "float32", "shape": ["rows", 2]}
+    assert manifest["target"]["labels"] == ["no", "yes"]
+    assert str(run.parent) not in (exported.folder / "bundle.json").read_text()
+    beside_bundle = {path.name for path in exported.folder.parent.iterdir()}
+    assert beside_bundle == set(bundles), "nothing is left beside the bundles"
+
+
+@pytest.mark.parametrize("recipe", ["PRICE_RECIPE", "PICTURE_RECIPE"])
+def test_other_tasks_and_inputs_export(recipe: str, tmp_path: Path) -> None:
+    small_runs.people(tmp_path)
+    small_runs.squares(tmp_path)
+    run = small_runs.trained(tmp_path, getattr(small_runs, recipe))
+    assert export(run).difference < 1e-5
+
+
+def test_default_place_is_inside_the_run_and_is_replaced(run: Path) -> None:
+    first = export(run, format="safetensors").folder
+    (first / "stale.txt").write_text("from before")
+    export(run, format="safetensors")
+    assert not (first / "stale.txt").exists()
+    assert [path.name for path in first.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_readme_example_runs(bundles: dict[str, Exported]) -> None:
+    folder = bundles["onnx"].folder
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    assert len(code[1].strip().splitlines()) <= 12
+    done = subprocess.run([sys.executable, "-c", code[1]], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[(2, 2)]"
+
+
+def test_artifact_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = exporter_module.open_model
+
+    def skewed(artifact: object) -> object:
+        answer = opened(artifact)  # type: ignore[arg-type]
+        return lambda arrays: {name: value + np.float32(1e-3) for name, value in answer(arrays).items()}
+
+    monkeypatch.setattr(exporter_module, "open_model", skewed)
+    with pytest.raises(RunError, match=r"differs by 0\.00.* the limit is 0\.0001; nothing is written"):
+        export(run, format="safetensors", out=tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+    assert export(run, format="safetensors", out=tmp_path / "bundle", tolerance=0.01).difference == pytest.approx(
+        1e-3, rel=0.1
+    )
+
+
+@pytest.mark.parametrize("wrong", ["shape", "nan"])
+def test_artifact_of_other_shape_or_not_finite_is_not_written(
+    wrong: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = {"shape": lambda value: value[:1], "nan": lambda value: value * np.float32("nan")}[wrong]
+    opened = exporter_module.open_model
+
+    def broken(artifact: object) -> object:
+        answer = opened(artifact)  # type: ignore[arg-type]
+        return lambda arrays: {name: change(value) for name, value in answer(arrays).items()}
+
+    monkeypatch.setattr(exporter_module, "open_model", broken)
+    with pytest.raises(RunError, match="nothing is written"):
+        export(run, format="safetensors", out=tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_no_bundle_is_not_replaced(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(UsageError, match="--out"):
+        export(run, format="safetensors", out=tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_unknown_format_names_the_nearest(run: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean onnx"):
+        export(run, format="onx")
+
+
+def test_given_torch_program_is_not_opened(bundles: dict[str, Exported]) -> None:
+    with pytest.raises(RunError, match="can run code"):
+        open_bundle(bundles["torch_export"].folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "fields.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "missing"])
+def test_damaged_bundle_is_refused(bundles: dict[str, Exported], name: str, damage: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(bundles["onnx"].folder, tmp_path / "bundle")
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 4
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-1] if damage == "cut" else content)
+    with pytest.raises(RunError, match=f"{name}: (checksum differs|is missing)"):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bundle": 2}, "export again with the same dlw"),
+        ({"files": None}, "files is missing or wrong"),
+        ({"files": {"../secret": {}}}, "not a file of this bundle"),
+        ({"format": "onx"}, "did you mean onnx"),
+    ],
+)
+def test_foreign_manifest_is_refused(
+    bundles: dict[str, Exported], change: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(bundles["safetensors"].folder, tmp_path / "bundle")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps(manifest | change))
+    with pytest.raises((RunError, UsageError), match=message):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000])
+def test_unreadable_manifest_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text(content)
+    with pytest.raises(RunError, match=r"bundle\.json"):
+        open_bundle(tmp_path)
