@@ -25,7 +25,7 @@ _dlw() {
         "evaluate") words="" options="--split --data --slice --require --code --json --quiet -q --help" files=1 ;;
         "predict") words="" options="--output -o --keep --threads --code --json --quiet -q --help" files=1 ;;
         "export") words="" options="--format --out --tolerance --code --json --quiet -q --help" files=1 ;;
-        "benchmark") words="digits" options="--batch-sizes --save --against --max-regression --code --json --quiet -q --help" files=1 ;;
+        "benchmark") words="digits" options="--batch-sizes --save --against --max-regression --set -s --threads --code --json --quiet -q --help" files=1 ;;
         "list") words="sources fields augment models tasks metrics baselines exporters recipes" options="--code --json --help" ;;
         "runs") words="" options="--json --help" files=1 ;;
         "doctor") words="" options="--deep --json --help" ;;

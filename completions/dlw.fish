@@ -37,7 +37,7 @@ complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l help -d 'Show the h
 complete -c dlw -n '__fish_seen_subcommand_from predict' -F
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l output -s o -r -F -d 'Write .parquet, .csv or .jsonl instead'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l keep -x -d 'Repeat an input column beside the answers; repeatable'
-complete -c dlw -n '__fish_seen_subcommand_from predict' -l threads -x -d 'CPU threads'
+complete -c dlw -n '__fish_seen_subcommand_from predict' -l threads -x -d 'CPU threads [default: all cores]'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l json -d 'Print exactly one JSON object on stdout'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l quiet -s q -d 'Print results and warnings only'
@@ -56,6 +56,8 @@ complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l batch-sizes -x -d 
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l save -r -F -d 'Keep the figures as JSON'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l against -r -F -d 'Compare with figures kept before'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l max-regression -x -d 'With --against: exit 9 if slower by more, such as 10%'
+complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l set -s s -x -d 'Change a value of the recipe, in YAML; repeatable'
+complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l threads -x -d 'CPU threads [default: all cores]'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l json -d 'Print exactly one JSON object on stdout'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l quiet -s q -d 'Print results and warnings only'

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dlw.cli.options import AsJson, Code, Quiet, add_code
-from dlw.cli.screen import emit, tell
-from dlw.errors import UsageError
-
-if TYPE_CHECKING:
-    from dlw.verbs.benchmark import BenchmarkResult
+from dlw.cli.options import AsJson, Code, Quiet, Sets, Threads, add_code, whole
+from dlw.cli.screen import add_row, draw, emit, figure, table, tell
+from dlw.errors import RequirementError, UsageError
 
 
 def benchmark_cli(
@@ -25,6 +22,8 @@ def benchmark_cli(
     max_regression: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="With --against: exit 9 if slower by more, such as 10%.")
     ] = None,
+    sets: Sets = None,
+    threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -42,14 +41,21 @@ def benchmark_cli(
 
     add_code(code)
     with Terminal(quiet) as listener:
-        result = benchmark(
-            target,
-            batch_sizes=_sizes(batch_sizes),
-            save=save,
-            against=against,
-            max_regression=_fraction(max_regression),
-            listener=listener,
-        )
+        try:
+            result = benchmark(
+                target,
+                batch_sizes=_sizes(batch_sizes),
+                save=save,
+                against=against,
+                max_regression=_fraction(max_regression),
+                sets=sets or (),
+                threads=whole("--threads", threads),
+                listener=listener,
+            )
+        except RequirementError as error:
+            if error.result is not None and not as_json:
+                _draw(error.result)
+            raise
     if as_json:
         emit(result.to_json())
     else:
@@ -81,5 +87,23 @@ def _fraction(text: str | None) -> float | None:
     return value
 
 
-def _draw(result: BenchmarkResult) -> None:
-    tell(str(result))
+def _draw(result: Any) -> None:
+    """Figures, beside those compared with, then what they mean."""
+    changes = {change.name: change for change in result.changes}
+    numeric = ("now", "before", "change")
+    rows = table(result.kind, "now", "unit", *(("before", "change") if changes else ()), numeric=numeric)
+    for found in result.figures:
+        cells = [found.name, figure(found.value), found.unit]
+        if changes:
+            change = changes.get(found.name)
+            cells += [figure(change.before), f"{_better_or_worse(change.worse)}"] if change else ["", ""]
+        add_row(rows, *cells)
+    draw(rows)
+    for note in result.notes:
+        tell(f"  {note}")
+    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
+    tell(f"  machine: {machine}; {result.busy:.0%} busy with other work before")
+
+
+def _better_or_worse(worse: float) -> str:
+    return f"{abs(worse):.1%} {'worse' if worse > 0 else 'better'}"

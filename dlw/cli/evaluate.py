@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlw.cli.options import AsJson, Code, Quiet, add_code
-from dlw.cli.screen import emit, tell
+from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
+from dlw.errors import RequirementError
 
 if TYPE_CHECKING:
-    from dlw.verbs.evaluate import Evaluation
+    from dlw.verbs._scores import Group
 
 
 def evaluate_cli(
@@ -40,12 +43,52 @@ def evaluate_cli(
 
     add_code(code)
     with Terminal(quiet) as listener:
-        result = evaluate(run, split=split, data=data, slices=slices or (), require=require or (), listener=listener)
+        try:
+            result = evaluate(
+                run, split=split, data=data, slices=slices or (), require=require or (), listener=listener
+            )
+        except RequirementError as error:
+            if not as_json:
+                _draw(error.result)
+            raise
     if as_json:
         emit(result.to_json())
     else:
         _draw(result)
 
 
-def _draw(result: Evaluation) -> None:
-    tell(str(result))
+def _draw(result: Any) -> None:
+    """Scores beside the baselines, then parts and slices, then requirements and the protocol in words."""
+    tell(f"{result.run}, step {result.step:,}, {result.rows:,} rows of {result.split}")
+    names = [fit.name for fit in result.baselines]
+    rows = table("metric", "network", "95 % interval", *names, numeric=("network", *names))
+    for score in result.scores:
+        beside = [figure(score.baselines[name].score.value) if name in score.baselines else "" for name in names]
+        add_row(rows, score.metric, figure(score.value), _interval(score.low, score.high), *beside)
+    draw(rows)
+    _draw_groups("target", result.parts)
+    _draw_groups("slice", result.slices)
+    for verdict in result.requirements:
+        tell(f"{'met' if verdict.is_met else 'NOT MET'}: {verdict.text} (found {figure(verdict.value)})")
+    for sentence in result.protocol:
+        tell(f"  {sentence}")
+    say(f"written: {result.folder}")
+
+
+def _draw_groups(title: str, groups: Sequence[Group]) -> None:
+    if not groups:
+        return
+    names = list(groups[0].scores)
+    rows = table(title, "rows", *names, "95 % interval", numeric=("rows", *names))
+    for group in groups:
+        name = f"{group.column} = {group.value}" if group.column else group.value
+        first = group.scores[names[0]]
+        values = [figure(group.scores[metric].value) for metric in names]
+        few = " (few rows)" if group.is_small else ""
+        add_row(rows, name, f"{group.rows:,}", *values, _interval(first.low, first.high) + few)
+    tell("")
+    draw(rows)
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{figure(low)} to {figure(high)}"

@@ -10,6 +10,7 @@ import typer
 
 from dlw.cli.options import AsJson, Code, Quiet, add_code
 from dlw.cli.screen import emit, say, tell
+from dlw.errors import UsageError
 
 if TYPE_CHECKING:
     from dlw.verbs.export import Exported
@@ -41,11 +42,18 @@ def export_cli(
 
     add_code(code)
     with Terminal(quiet) as listener:
-        result = export(run, format=format, out=out, tolerance=tolerance, listener=listener)
+        result = export(run, format=format, out=out, tolerance=_number(tolerance), listener=listener)
     if as_json:
         emit(result.to_json())
     else:
         _draw(result)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise UsageError(f"--tolerance {text}: expected a number such as 1e-4") from None
 
 
 def _draw(result: Exported) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from dlw.cli.screen import caution, emit, say
-from dlw.errors import DlwError, Problem, RecipeError, ResourceError
+from dlw.errors import DlwError, Problem, RecipeError, RequirementError, ResourceError
 
 _MOST_PROBLEMS = 10
 _CODES = {2: "usage", 3: "data", 4: "run", 5: "non-finite", 6: "resource", 7: "in-use", 8: "distributed", 9: "require"}
@@ -15,7 +15,8 @@ _CODES = {2: "usage", 3: "data", 4: "run", 5: "non-finite", 6: "resource", 7: "i
 def report(error: DlwError, as_json: bool) -> int:
     """Print a deliberate error and return its exit code."""
     if as_json:
-        emit({"error": _as_json(error)})
+        found: Any = error.result if isinstance(error, RequirementError) else None
+        emit({**(found.to_json() if found is not None else {}), "error": _as_json(error)})
     elif isinstance(error, RecipeError):
         _print_problems(error.problems)
     elif error.exit_code >= 128:

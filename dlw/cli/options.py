@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dlw.errors import UsageError
+
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="PATH=VALUE", help="Change a value of the recipe, in YAML; repeatable."),
@@ -17,6 +19,17 @@ Code = Annotated[
     list[Path] | None,
     typer.Option("--code", metavar="FILE", help="Add a plug-in file ROOM/NAME.py of your own; repeatable."),
 ]
+Threads = Annotated[str | None, typer.Option("--threads", metavar="N", help="CPU threads [default: all cores].")]
+
+
+def whole(option: str, text: str | None, low: int = 1, high: int = 1024) -> int | None:
+    """Return the number behind an option's text; UsageError with the range if it is not one."""
+    if text is None:
+        return None
+    number = int(text) if text.lstrip("-").isdecimal() else low - 1
+    if not low <= number <= high:
+        raise UsageError(f"{option} {text}: expected a whole number from {low} to {high}")
+    return number
 
 
 def add_code(files: list[Path] | None) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlw.cli.options import AsJson, Code, Quiet, add_code
-from dlw.cli.screen import add_row, draw, emit, say, table, tell
+from dlw.cli.options import AsJson, Code, Quiet, Threads, add_code, whole
+from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
 
 if TYPE_CHECKING:
     from dlw.verbs.predict import Predictions
@@ -28,7 +28,7 @@ def predict_cli(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Repeat an input column beside the answers; repeatable."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads.")] = None,
+    threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -46,7 +46,9 @@ def predict_cli(
 
     add_code(code)
     with Terminal(quiet) as listener:
-        result = predict(target, inputs, output=output, keep=keep or (), threads=threads, listener=listener)
+        result = predict(
+            target, inputs, output=output, keep=keep or (), threads=whole("--threads", threads), listener=listener
+        )
     if as_json:
         emit(result.to_json())
     else:
@@ -72,6 +74,4 @@ def _draw(result: Predictions) -> None:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)
+    return figure(value) if isinstance(value, float) else "" if value is None else str(value)

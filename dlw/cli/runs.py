@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlw.cli.options import AsJson
-from dlw.cli.screen import add_row, draw, emit, table
+from dlw.cli.screen import add_row, draw, emit, figure, say, table
 
 
 def runs_cli(
@@ -16,13 +16,17 @@ def runs_cli(
     as_json: AsJson = False,
 ) -> None:
     """List the runs of a directory."""
-    from dlw.runs.layout import runs_in
+    from dlw.runs.listing import list_runs
 
-    found = runs_in(directory)
+    found = list_runs(directory)
     if as_json:
-        emit({"runs": [{"folder": str(run.folder)} for run in found]})
+        emit({"runs": [run.to_json() for run in found]})
         return
-    rows = table("run")
+    if not found:
+        say(f"no runs in {directory}: `dlw train digits` makes one")
+        return
+    rows = table("run", "state", "step", "best", numeric=("step",))
     for run in found:
-        add_row(rows, run.folder)
+        best = f"{run.monitor} {figure(run.score)} at step {run.best_step:,}" if run.score is not None else "-"
+        add_row(rows, run.folder, run.state, "-" if run.step is None else f"{run.step:,}", best)
     draw(rows)

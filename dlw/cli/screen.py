@@ -41,6 +41,13 @@ def cell(text: object) -> str:
     return clean(text).replace("\n", "\\n")
 
 
+def figure(value: float | None) -> str:
+    """Return a number for people: four digits that count, thousands in groups, `-` where it is undefined."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def tell(text: str) -> None:
     """Write a result to stdout."""
     _write(sys.stdout, clean(text) + "\n")

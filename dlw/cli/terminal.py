@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dlw.cli.screen import caution, cell, clean, console, say
+from dlw.cli.screen import caution, cell, clean, console, figure, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -61,7 +61,7 @@ class Terminal:
         elif sys.stderr.isatty():
             self._move_bar(stage, done, total, values)
         elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
-            say(f"{stage} {done}/{total}  {_figures(values)}".rstrip())
+            say(f"{stage} {done}/{total}  {_figures(_of_stage(stage, values))}".rstrip())
             self._last_line = time.monotonic()
 
     def _move_bar(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
@@ -73,7 +73,7 @@ class Terminal:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(cell(stage), total=total, figures="")
             self._stage = stage
-        self._bar.update(self._task, completed=done, total=total, figures=_figures(values))
+        self._bar.update(self._task, completed=done, total=total, figures=_figures(_of_stage(stage, values)))
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -100,5 +100,11 @@ def _new_bar() -> Progress:
     )
 
 
+def _of_stage(stage: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the stage's own values by their bare names, so `loss` where `train/loss` is meant, or all if it has none."""
+    own = {name.removeprefix(f"{stage}/"): value for name, value in values.items() if name.startswith(f"{stage}/")}
+    return own or dict(values)
+
+
 def _figures(values: Mapping[str, float]) -> str:
-    return "  ".join(f"{cell(name)} {value:.4g}" for name, value in values.items())
+    return "  ".join(f"{cell(name)} {figure(value)}" for name, value in values.items())

@@ -10,7 +10,7 @@ import typer
 
 from dlw.cli.main import LATEST
 from dlw.cli.options import AsJson, Code, Quiet, Sets
-from dlw.cli.screen import emit, say
+from dlw.cli.screen import emit, figure, say
 from dlw.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ def _draw(result: TrainResult) -> None:
 
     rows = table("", "")
     rows.show_header = False
-    best = "" if result.best is None else f"{result.monitor} {result.best:.4g} at step {result.best_step}"
+    best = "" if result.best is None else f"{result.monitor} {figure(result.best)} at step {result.best_step}"
     add_row(rows, "best", best or "the last checkpoint (no validation split)")
     for name, value in result.validation.items():
         if name != result.monitor:
-            add_row(rows, "", f"{name} {value:.4g}")
+            add_row(rows, "", f"{name} {figure(value)}")
     add_row(rows, "trained", f"{result.step:,} steps, {result.epochs:.4g} epochs in {_duration(result.seconds)}")
     add_row(rows, "speed", f"{result.samples_per_second:,.0f} rows/s on {result.hardware}")
     add_row(rows, "run", result.run)
