@@ -24,7 +24,7 @@ def export_cli(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The bundle [default: RUN/exports/FORMAT].")] = None,
     tolerance: Annotated[
-        float | None, typer.Option(metavar="X", help="Largest accepted difference from the network.")
+        str | None, typer.Option(metavar="X", help="Largest accepted difference from the network.")
     ] = None,
     code: Code = None,
     as_json: AsJson = False,

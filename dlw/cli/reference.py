@@ -28,6 +28,8 @@ _PLACES = {
     "metrics": "`evaluate.metrics: [NAME]`",
     "baselines": "chosen by the task and the inputs",
 }
+_NO_LIMIT = 10**6
+"""From here on a maximum only keeps out typing errors, and is not worth a reader's time."""
 _TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
 
 
@@ -72,10 +74,19 @@ def _sections(key: str, value: dict[str, Any], schema: dict[str, Any]) -> Iterat
         kind = section["properties"].get("type", {})
         yield f"{key}: {kind['const']}" if "const" in kind else key, section
         for below, inner in section["properties"].items():
-            for choice in inner.get("anyOf", [inner]):
-                nested = _followed(choice, schema)
+            for nested in _choices(inner, schema):
                 if "properties" in nested and nested.get("title") != "Block":
                     yield f"{key}.{below}", nested
+
+
+def _choices(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a value may be, one by one."""
+    for several in ("anyOf", "oneOf"):
+        if several in value:
+            for option in value[several]:
+                yield from _choices(option, schema)
+            return
+    yield _followed(value, schema)
 
 
 def _is_plain(value: dict[str, Any], schema: dict[str, Any]) -> bool:
@@ -117,9 +128,10 @@ def _kind(value: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _range(value: dict[str, Any]) -> str:
     low, high = value.get("minimum"), value.get("maximum")
+    high = None if high is not None and high >= _NO_LIMIT else high
     above, below = value.get("exclusiveMinimum"), value.get("exclusiveMaximum")
-    words = [f"from {low:,}" if low is not None else "", f"above {above:,}" if above is not None else ""]
-    words += [f"to {high:,}" if high is not None else "", f"below {below:,}" if below is not None else ""]
+    words = [f"from {low:,g}" if low is not None else "", f"above {above:,g}" if above is not None else ""]
+    words += [f"to {high:,g}" if high is not None else "", f"below {below:,g}" if below is not None else ""]
     said = " ".join(word for word in words if word)
     return f" {said}" if said else ""
 

@@ -101,7 +101,7 @@ def _new_bar() -> Progress:
 
 
 def _of_stage(stage: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Return the stage's own values by their bare names, so `loss` where `train/loss` is meant, or all if it has none."""
+    """Return the stage's own values by bare names (`loss` for `train/loss`), or all if it has none."""
     own = {name.removeprefix(f"{stage}/"): value for name, value in values.items() if name.startswith(f"{stage}/")}
     return own or dict(values)
 
