@@ -123,9 +123,12 @@ def _model(view: View) -> Iterator[Report]:
 
 
 def _augment(view: View) -> Iterator[Report]:
+    inputs = view.get("data", "inputs")
     kinds = set(view.fields("inputs").values())
+    if not isinstance(inputs, Mapping) or len(view.fields("inputs")) < len(inputs):
+        return
     for path, module in view.plugins.items():
-        if path[:2] == ("data", "augment") and kinds and not kinds & set(module.KINDS):
+        if path[:2] == ("data", "augment") and not kinds & set(module.KINDS):
             fitting = [name for name in registry.names("augment") if kinds & set(registry.load("augment", name).KINDS)]
             yield (
                 (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,

@@ -12,7 +12,7 @@ from dlw.recipe._nearest import nearest, plain, ranked
 from dlw.recipe._plugins import blocks
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path, section
-from dlw.recipe._words import key_meant, name_meant
+from dlw.recipe._words import keys_meant, name_meant
 from dlw.recipe.schema import Recipe
 
 SINGULAR = {
@@ -63,13 +63,15 @@ def _same_key(word: str, path: Path, elsewhere: list[str]) -> str | None:
 
 
 def _foreign(word: str, own: list[str], path: Path, elsewhere: list[str], *, exactly: bool) -> str | None:
-    meant = key_meant(word, exactly=exactly)
-    if meant is None:
-        return None
-    parent, _, last = meant.rpartition(".")
-    if last in own and (parent == ".".join(path) or not parent):
-        return last
-    return meant if meant in elsewhere else _same_key(last, path, elsewhere)
+    all_meant = keys_meant(word, exactly=exactly)
+    for meant in all_meant:
+        parent, _, last = meant.rpartition(".")
+        if last in own and (parent == ".".join(path) or not parent):
+            return last
+    known = [
+        meant if meant in elsewhere else _same_key(meant.rpartition(".")[2], path, elsewhere) for meant in all_meant
+    ]
+    return next((meant for meant in known if meant), None)
 
 
 def all_keys(tree: Mapping[str, Any]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)
 def plain(word: str) -> str:
     """Return a word as snake_case, so that `batchSize`, `batch-size` and `Batch Size` are one word."""
     word = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", word)

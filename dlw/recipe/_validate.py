@@ -150,10 +150,10 @@ def _join_unions(faults: list[Fault]) -> list[Fault]:
 
     Where a member that has the right shape finds fault deeper inside, the others' complaints about the shape go.
     """
+    around = {fault.path[:length] for fault in faults for length in range(len(fault.path))}
     kept: dict[Path, Fault] = {}
     for fault in faults:
-        deeper = any(len(other.path) > len(fault.path) and _starts(other.path, fault.path) for other in faults)
-        if deeper and fault.message.startswith("expected "):
+        if fault.path in around and fault.message.startswith("expected "):
             continue
         before = kept.get(fault.path)
         kept[fault.path] = _joined(before, fault) if before else fault
@@ -167,10 +167,6 @@ def _joined(left: Fault, right: Fault) -> Fault:
     second = right.message.partition(", got ")[0].removeprefix("expected ")
     message = left.message if second in first else f"{first} or {second}, got {got}"
     return Fault(left.path, "word" if left.known or right.known else "value", message, left.known + right.known)
-
-
-def _starts(path: Path, start: Path) -> bool:
-    return path[: len(start)] == start
 
 
 def _words(listing: str) -> tuple[str, ...]:

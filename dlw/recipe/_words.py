@@ -16,8 +16,8 @@ _KEYS = {
     "task": "problem problem_type task_type objective task_name pipeline_tag head",
     "seed": "random_seed random_state seed_everything manual_seed rng_seed global_seed",
     "data": "dataset datasets data_module datamodule dm input_data dataloader",
-    "data.source": "path data_path dataset_path data_dir data_files dataset_name train_file file csv root data_root "
-    "uri url load_dataset train_data train_path filename",
+    "data.source": "dataset datasets path data_path dataset_path data_dir data_files dataset_name train_file file csv "
+    "root data_root uri url load_dataset train_data train_path filename",
     "data.splits": "split splitting preprocessing_split train_test_split validation_split val_split test_split "
     "split_probabilities test_size val_size valid_pct split_ratio",
     "data.inputs": "features input_features inputs_columns x feature_columns columns input_columns input feature_cols "
@@ -218,19 +218,22 @@ PYTHON_OBJECTS = frozenset(
 )
 """Keys by which other tools name Python objects in a file."""
 
-_KEY_OF = {word: target for target, words in _KEYS.items() for word in words.split()}
+_KEYS_OF: dict[str, list[str]] = {}
+for _target, _words in _KEYS.items():
+    for _word in _words.split():
+        _KEYS_OF.setdefault(_word, []).append(_target)
 _NAME_OF = {
     room: {word: target for target, words in names.items() for word in words.split()} for room, names in _NAMES.items()
 }
 
 
-def key_meant(word: str, *, exactly: bool) -> str | None:
-    """Return the dotted path (or the option of a plug-in) that other tools call `word`."""
+def keys_meant(word: str, *, exactly: bool) -> list[str]:
+    """Return the dotted paths (or the options of plug-ins) that other tools call `word`."""
     word = plain(word)
     if exactly:
-        return _KEY_OF.get(word)
-    near = nearest(word, [known for known in _KEY_OF if len(known) >= 5], share=5)
-    return _KEY_OF[near] if near else None
+        return _KEYS_OF.get(word, [])
+    near = nearest(word, [known for known in _KEYS_OF if len(known) >= 5], share=5)
+    return _KEYS_OF[near] if near else []
 
 
 def name_meant(room: str, word: str, known: Iterable[str]) -> str | None:

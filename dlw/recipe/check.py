@@ -6,9 +6,11 @@ Settings; then what the parts mean together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,7 +28,7 @@ from dlw.recipe._validate import Fault, validate
 from dlw.recipe._words import PYTHON_OBJECTS, name_meant
 from dlw.recipe.compose import Composed, compose, compose_text
 from dlw.recipe.find import find_recipe
-from dlw.recipe.parse import MAX_PROBLEMS, Node
+from dlw.recipe.parse import MAX_PROBLEMS, Node, Place
 from dlw.recipe.schema import FORMAT_VERSION, Block, Recipe
 
 FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"))
@@ -71,9 +73,7 @@ def check(composed: Composed) -> Recipe:
     tree = _without_nulls(composed.root, (), findings)
     recipe, faults = validate(Recipe, tree)
     plugins = {}
-    rooms = {}
     for room, path, name, options in blocks(tree):
-        rooms[path] = room
         module = plugin(room, name or "onnx")
         if module is None:
             place = (*path, "format") if room == "exporters" else path
@@ -84,7 +84,7 @@ def check(composed: Composed) -> Recipe:
         faults += check_options(module, options, path)
     keys = all_keys(tree) if any(fault.kind == "unknown" for fault in faults) else []
     for fault in faults:
-        findings.add(fault.path, _worded(fault, tree, plugins, rooms, keys), at_key=fault.is_key)
+        findings.add(fault.path, partial(_worded, fault, tree, plugins, keys), at_key=fault.is_key)
     for path, message in check_combinations(View(tree, plugins)):
         findings.add(path, message)
     findings.raise_if_any()
@@ -92,7 +92,7 @@ def check(composed: Composed) -> Recipe:
     return recipe
 
 
-def _worded(fault: Fault, tree: Any, plugins: dict[Any, Any], rooms: dict[Any, str], keys: list[str]) -> str:
+def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleType], keys: list[str]) -> str:
     """Return a fault's message with what somebody may have meant."""
     *section, last = fault.path or ("",)
     if fault.kind == "unknown":
@@ -144,18 +144,23 @@ def _check_version(composed: Composed, findings: _Findings) -> None:
 
 
 def _without_nulls(node: Node, path: tuple[str, ...], findings: _Findings) -> Any:
-    """Return the plain tree without the nulls, which mean default."""
+    """Return the plain tree without the nulls, which mean default; where there is none, they stay and are reported."""
     if isinstance(node.value, list):
         return [_without_nulls(child, (*path, str(place)), findings) for place, child in enumerate(node.value)]
     if not isinstance(node.value, dict):
         return node.value
+    tree = {}
     for key, child in node.value.items():
         is_plan_option = path[-1:] == ("splits",) and key in ("type", "by", "seed")
-        if child.value is None and path in FREE_KEYS and not is_plan_option and (*path, key) not in findings.settled:
+        if child.value is not None:
+            tree[key] = _without_nulls(child, (*path, key), findings)
+        elif path in FREE_KEYS and not is_plan_option:
             example = '"train[:90%]"' if path[-1] == "splits" else "number"
-            findings.add((*path, key), f"has no value; write one, for example `{shown(key)}: {example}`")
-    kept = {key: child for key, child in node.value.items() if child.value is not None}
-    return {key: _without_nulls(child, (*path, key), findings) for key, child in kept.items()}
+            message = f"has no value; write one, for example `{shown(key)}: {example}`"
+            findings.add((*path, key), message, at_key=True)
+            findings.settled.add((*path, key))
+            tree[key] = None
+    return tree
 
 
 class _Findings:
@@ -164,32 +169,42 @@ class _Findings:
     def __init__(self, composed: Composed) -> None:
         self.composed = composed
         self.settled = set(composed.broken)
-        self._problems = list(composed.problems)
-        self._ranks = {name: rank for rank, name in enumerate(composed.files)}
+        self._found: list[tuple[Place, str, str | Callable[[], str]]] = []
 
     def node(self, path: Sequence[str]) -> Node:
         """Return the node at a path, or the nearest one around it."""
         return _walk(self.composed.root, path)[0]
 
-    def add(self, path: Sequence[str], message: str, *, at_key: bool = False) -> None:
-        """Note a problem, unless the value at the path is already known to be wrong."""
+    def add(self, path: Sequence[str], message: str | Callable[[], str], *, at_key: bool = False) -> None:
+        """Note a problem, unless the value at the path is already known to be wrong.
+
+        A message that takes time to find is given as a function and asked for only if the problem is among the first.
+        """
         if any(tuple(path[: len(other)]) == other for other in self.settled):
             return
         node, is_there = _walk(self.composed.root, path)
         at_key = at_key or not is_there or isinstance(node.value, (dict, list))
         place = node.key if at_key and node.key else node.place
-        self._problems.append(place.problem(".".join(shown(step) for step in path), message))
+        self._found.append((place, ".".join(shown(step) for step in path), message))
 
     def raise_if_any(self) -> None:
-        """Raise RecipeError with the problems in the order of the files."""
-        if not self._problems:
-            return
-        unique = dict.fromkeys(self._problems)
-        ordered = sorted(unique, key=lambda each: (self._ranks.get(each.file, MAX_PROBLEMS), each.line, each.column))
+        """Raise RecipeError with the first problems in the order of the files."""
+        found = [(Place(each.file, each.line, each.column), each.path, each.message) for each in self.composed.problems]
+        ordered = sorted([*found, *self._found], key=lambda each: self._rank(each[0]))
+        first = [
+            (place, path, said if isinstance(said, str) else said()) for place, path, said in ordered[:MAX_PROBLEMS]
+        ]
+        problems = [place.problem(path, message) for place, path, message in dict.fromkeys(first)]
         if len(ordered) > MAX_PROBLEMS:
-            rest = Problem(ordered[0].file, 0, 0, "", f"and {len(ordered) - MAX_PROBLEMS} more problems")
-            ordered = [*ordered[:MAX_PROBLEMS], rest]
-        raise RecipeError(ordered)
+            problems.append(
+                Problem(self.composed.files[0], 0, 0, "", f"and {len(ordered) - MAX_PROBLEMS} more problems")
+            )
+        if problems:
+            raise RecipeError(problems)
+
+    def _rank(self, place: Place) -> tuple[int, int, int]:
+        files = self.composed.files
+        return (files.index(place.file) if place.file in files else len(files), place.line, place.column)
 
 
 def _walk(node: Node, path: Iterable[str]) -> tuple[Node, bool]:

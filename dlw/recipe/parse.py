@@ -43,6 +43,7 @@ _PLAIN_WORDS = {
     "did not find expected node content": "a value is missing here",
     "found unexpected end of stream": "a quote is opened and never closed",
     "found undefined tag handle": "YAML tags are not allowed; recipes cannot name Python objects",
+    "found unexpected ':'": "`:` needs a space after it; text with `:` inside needs quotes",
     "found unknown escape character": 'unknown escape in "..."; use single quotes for a plain backslash',
 }
 
