@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dlw.cli.options import AsJson, Code, Sets, add_code
+from dlw.cli.options import AsJson, Code, Quiet, Sets, add_code
 from dlw.cli.plain import PlainCommand, PlainGroup
 from dlw.cli.screen import emit, say, tell
 from dlw.errors import Problem, RecipeError, UsageError, did_you_mean
@@ -135,21 +136,23 @@ def new_cli(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write here instead of stdout.")
     ] = None,
-    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a recipe for data of your own.
 
     \b
     dlw recipe new houses.csv --target price -o houses.yaml
     """
+    from dlw.cli.terminal import Terminal
     from dlw.verbs.new import new
 
-    text = new(data, target=target)
+    with Terminal(quiet) as listener:
+        text = new(data, target=target, folder=out.parent if out else Path(), listener=listener)
     if out is None:
         tell(text.rstrip())
         return
     _write_new(out, text)
-    say(f"wrote {out}\nnext: dlw train {out}")
+    say(f"wrote {out}\nnext:\n  dlw train {shlex.quote(str(out))} --dry-run\n  dlw train {shlex.quote(str(out))}")
 
 
 @recipe_app.command("copy", cls=PlainCommand)
@@ -169,7 +172,7 @@ def copy_cli(
         raise UsageError(f"no recipe is called {name}{did_you_mean(name, known)} (`dlw list recipes` shows all)")
     out = out or Path(f"{name}.yaml")
     _write_new(out, known[name].read_text(encoding="utf-8"))
-    say(f"wrote {out}\nnext: dlw train {out}")
+    say(f"wrote {out}\nnext:\n  dlw train {shlex.quote(str(out))}")
 
 
 def _write_new(out: Path, text: str) -> None:

@@ -127,13 +127,10 @@ def _kind(value: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _range(value: dict[str, Any]) -> str:
-    low, high = value.get("minimum"), value.get("maximum")
-    high = None if high is not None and high >= _NO_LIMIT else high
-    above, below = value.get("exclusiveMinimum"), value.get("exclusiveMaximum")
-    words = [f"from {low:,g}" if low is not None else "", f"above {above:,g}" if above is not None else ""]
-    words += [f"to {high:,g}" if high is not None else "", f"below {below:,g}" if below is not None else ""]
-    said = " ".join(word for word in words if word)
-    return f" {said}" if said else ""
+    words = {"from": "minimum", "above": "exclusiveMinimum", "to": "maximum", "below": "exclusiveMaximum"}
+    limits = {word: value[key] for word, key in words.items() if key in value}
+    said = [f"{word} {limit:,.15g}" for word, limit in limits.items() if limit < _NO_LIMIT]
+    return "".join(f" {part}" for part in said)
 
 
 def _default(value: dict[str, Any], schema: dict[str, Any]) -> str:

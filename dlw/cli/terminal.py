@@ -57,7 +57,7 @@ class Terminal:
         if self._is_quiet:
             return
         if stage == "validation":
-            self.line(f"step {done:>{len(str(total))}}/{total}  {_figures(values)}")
+            self.line(f"step {done:>{len(str(total))}}/{total}  {_validated(values)}")
         elif sys.stderr.isatty():
             self._move_bar(stage, done, total, values)
         elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
@@ -98,6 +98,18 @@ def _new_bar() -> Progress:
         transient=True,
         refresh_per_second=4,
     )
+
+
+def _validated(values: Mapping[str, float]) -> str:
+    """Return the training's and the validation's figures, each under its bare name."""
+    parts = {"": "train/", "validation: ": "validation/"}
+    said = [
+        label
+        + _figures({name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)})
+        for label, prefix in parts.items()
+        if any(name.startswith(prefix) for name in values)
+    ]
+    return "  ".join(said) or _figures(values)
 
 
 def _of_stage(stage: str, values: Mapping[str, float]) -> dict[str, float]:
