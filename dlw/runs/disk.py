@@ -133,7 +133,7 @@ def read(path: Path, limit_bytes: int) -> bytearray:
 
     Raises FileNotFoundError, and RunError for a link, folder, pipe or device and for a disk that fails to read.
     """
-    with _blaming(path, "read"):
+    with _blaming(path, "read"), _unreadable(path):
         descriptor = _open_regular(path)
         try:
             room = min(_call(os.fstat, descriptor).st_size, limit_bytes) + 1
@@ -294,9 +294,18 @@ def _blaming(path: Path, verb: str) -> Iterator[None]:
             raise
         raise ResourceError(f"{path}: cannot {verb}: the folder is gone") from None
     except OSError as error:
-        if verb == "read" and error.errno == errno.EIO:
-            raise RunError(f"{path}: cannot read: the disk reports {error.strerror}") from error
         raise ResourceError(f"{path}: cannot {verb}: {_reason(path, error)}") from error
+
+
+@contextmanager
+def _unreadable(path: Path) -> Iterator[None]:
+    """Blame the file, not the disk as a whole, where some of its bytes cannot be read: there may be a sound one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise RunError(f"{path}: cannot read: the disk reports: {error.strerror}") from error
 
 
 def _reason(path: Path, error: OSError) -> str:

@@ -153,4 +153,5 @@ def _create_at(out: Path) -> Run:
 def _furnish(folder: Path) -> Run:
     run = Run(folder)
     disk.make_folders(run.checkpoints)
+    disk.sync_folder(folder.parent)
     return run

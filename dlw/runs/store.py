@@ -77,6 +77,7 @@ def save(
     chunks = {name: file.chunks for name, file in packed.items()} | {STATE: [note]}
     disk.refuse_link(run.checkpoints)
     disk.make_folders(run.checkpoints)
+    is_first = not has_checkpoint(run)
     disk.require_space(run.checkpoints, sum(file.size_bytes for file in packed.values()) + len(note) + _SPARE_BYTES)
     target = step_folder(run, step)
     temporary = run.checkpoints / f"{disk.TEMPORARY}{target.name}-{secrets.token_hex(4)}"
@@ -88,6 +89,8 @@ def save(
         disk.write_new(temporary / MANIFEST, [manifest.to_bytes()])
         disk.sync_folder(temporary)
         disk.sync_file(run.metrics)
+        if is_first:
+            disk.sync_folder(run.folder)
         replaced = hide(target) if target.exists() else None
         disk.rename(temporary, target)
     except ResourceError:
