@@ -33,21 +33,23 @@ class Settings(TaskSettings):
         description="Units the network works in: standard (mean 0, deviation 1), log (log(1 + y), then standard; "
         "for targets of 0 and above), none.",
     )
-    loss: Literal["mse", "mae", "huber"] = Field("mse", description="Loss of a point, in scaled units.")
-    huber_delta: float = Field(1.0, gt=0, le=1e6, description="Where the Huber loss turns from square to straight.")
+    loss: Literal["mse", "mae", "huber"] | None = Field(
+        None, description="Loss of a point, in scaled units; default mse. Quantiles have their own, the pinball loss."
+    )
+    huber_delta: float | None = Field(
+        None, gt=0, le=1e6, description="Where the Huber loss turns from square to straight; default 1."
+    )
     quantiles: list[Level] | None = Field(
         None, min_length=1, max_length=99, description="Levels to answer instead of a point, such as [0.1, 0.5, 0.9]."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        set_here = self.model_fields_set
-        if self.quantiles is not None:
-            if self.quantiles != sorted(set(self.quantiles)):
-                raise ValueError("quantiles must rise, each level once")
-            if set_here & {"loss", "huber_delta"}:
-                raise ValueError("loss and huber_delta have no effect with quantiles, which use the pinball loss")
-        if "huber_delta" in set_here and self.loss != "huber":
+        if self.quantiles is not None and self.quantiles != sorted(set(self.quantiles)):
+            raise ValueError("quantiles must rise, each level once")
+        if self.quantiles is not None and self.loss is not None:
+            raise ValueError("loss has no effect with quantiles, which use the pinball loss")
+        if self.huber_delta is not None and self.loss != "huber":
             raise ValueError("huber_delta has no effect unless loss is huber")
         return self
 
@@ -81,7 +83,7 @@ class RegressionTask:
         goal_BT = (goal_BT - shift_T) / width_T
         if self.levels:
             return pinball_loss(out.unflatten(-1, (-1, len(self.levels))), goal_BT, level_Q)
-        return point_loss(out, goal_BT, kind=self.settings.loss, huber_delta=self.settings.huber_delta)
+        return point_loss(out, goal_BT, kind=self.settings.loss or "mse", huber_delta=self.settings.huber_delta or 1.0)
 
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Return the answers in the user's units; quantiles are sorted, so they never cross.

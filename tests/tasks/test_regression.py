@@ -89,6 +89,13 @@ def test_settings_without_effect_or_sense_are_refused(options: Any) -> None:
         regression.Settings(**options)
 
 
+@pytest.mark.parametrize("options", [{}, {"quantiles": [0.1, 0.9]}, {"loss": "huber", "huber_delta": 2.0}])
+def test_settings_with_every_default_written_out_are_accepted(options: Any) -> None:
+    """The resolved recipe of a run names every option and must read back."""
+    settings = regression.Settings(**options)
+    assert regression.Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
 def test_constants_survive_tracing() -> None:
     """torch.export sees the statistics as constants and keeps the batch dimension free."""
 
