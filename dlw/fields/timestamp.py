@@ -71,7 +71,7 @@ class Timestamp:
         return Encoded(array, {})
 
     def decode(self, array: np.ndarray, state: State) -> list[Any]:
-        """Turn the first part back into times, to about a second a century; None where missing."""
+        """Turn the days back into times, None where missing; to some seconds a year, as float32 holds them."""
         if "dropped" in state:
             return [None] * len(array)
         days = array[:, list(state["parts"]).index("days")].astype(np.float64)

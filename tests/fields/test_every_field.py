@@ -1,0 +1,156 @@
+"""What every field of the room does, for every kind of column it accepts: found by itself, no list to keep."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from dlw import registry
+from dlw.errors import DataError
+from dlw.fields._base import Field
+from dlw.specs import FieldSpec
+
+START = datetime(2024, 2, 28, 22, 30)
+
+
+def picture(shade: int) -> dict[str, Any]:
+    """Return a small grey PNG as a value of a picture column."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((5, 4), shade, np.uint8)).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": f"{shade}.png"}
+
+
+COLUMNS: dict[str, pa.Array] = {
+    "floats": pa.array([1.5, None, -2.0, 7.25, 1.5, 3.0]),
+    "integers": pa.array([3, 1, None, 2, 3, 1]),
+    "flags": pa.array([True, False, None, True, False, True]),
+    "zeros and ones": pa.array([1, 0, None, 1, 0, 1]),
+    "words": pa.array(["b", "a", None, "", "b", "a"]),
+    "numbers as text": pa.array(["1", " 2.5", None, "1e3", "-4", "1"]),
+    "classes": pa.DictionaryArray.from_arrays(pa.array([1, 0, 1, 0, 1, 0]), pa.array(["z", "a"]), ordered=True),
+    "dictionary": pa.array(["b", "a", None, "b", "a", "b"]).dictionary_encode(),
+    "times": pa.array([START + timedelta(hours=30 * step) if step != 2 else None for step in range(6)]),
+    "dates as text": pa.array(["2024-01-01", "2024-02-29T12:30:00", None, "2023-07-04", "2024-01-02", "2022-12-31"]),
+    "lists": pa.array([["a", "b"], [], None, ["b"], ["a"], ["a", "c"]]),
+    "pictures": pa.array([picture(shade) for shade in (0, 60, 120, 180, 240, 255)]),
+    "picture bytes": pa.array([picture(shade)["bytes"] for shade in (0, 60, 120, 180, 240, 255)]),
+}
+ROLES = ("input", "target")
+
+
+def column(name: str) -> pa.ChunkedArray:
+    """Return a column in two chunks."""
+    return pa.chunked_array([COLUMNS[name].slice(0, 2), COLUMNS[name].slice(2)])
+
+
+def accepted() -> list[tuple[str, str, str]]:
+    """Return every (field, role, column) that can be fitted."""
+    found = []
+    for field in registry.names("fields"):
+        for role in ROLES:
+            for name in COLUMNS:
+                try:
+                    bound(field, role).fit(column(name))
+                except DataError:
+                    continue
+                found.append((field, role, name))
+    return found
+
+
+def bound(field: str, role: str) -> Field:
+    """Return a field with its default settings."""
+    module = registry.load("fields", field)
+    made: Field = module.build(module.Settings(), "column", role)
+    return made
+
+
+CASES = accepted()
+
+
+@pytest.mark.parametrize("field", registry.names("fields"))
+def test_every_field_accepts_something_and_names_its_kind(field: str) -> None:
+    assert [case for case in CASES if case[0] == field and case[1] == "input"], "no sample column fits this field"
+    assert registry.load("fields", field).KIND in {"number", "category", "labels", "image"}
+    assert len(registry.summary("fields", field)) > 20
+
+
+@pytest.mark.parametrize("field", registry.names("fields"))
+def test_every_refusal_names_the_column(field: str) -> None:
+    refusals = 0
+    for role in ROLES:
+        for name in COLUMNS:
+            if (field, role, name) not in CASES:
+                with pytest.raises(DataError, match="column"):
+                    bound(field, role).fit(column(name))
+                refusals += 1
+    assert refusals > 0
+
+
+@pytest.mark.parametrize(("field", "role", "name"), CASES)
+def test_array_is_what_the_spec_says(field: str, role: str, name: str) -> None:
+    made = bound(field, role)
+    state = made.fit(column(name))
+    spec = made.spec(state)
+    array, bad, notes = made.encode(column(name), state)
+    assert array.dtype == np.dtype(spec.dtype)
+    assert array.shape == (6, *spec.shape)
+    assert spec.kind == registry.load("fields", field).KIND
+    assert notes == ()
+    assert all(0 <= row < 6 and why for row, why in bad.items())
+    if spec.kind in ("number", "labels"):
+        assert len(spec.columns) == spec.shape[0]
+    if spec.kind == "category":
+        assert array.min() >= 0
+        assert array.max() < spec.sizes[0]
+    if spec.kind == "number":
+        assert {len(values) for values in spec.statistics.values()} == {spec.shape[0]}
+
+
+@pytest.mark.parametrize(("field", "role", "name"), CASES)
+def test_state_and_spec_survive_json(field: str, role: str, name: str) -> None:
+    made = bound(field, role)
+    state = made.fit(column(name))
+    again = json.loads(json.dumps(state))
+    assert again == state
+    np.testing.assert_array_equal(made.encode(column(name), again).array, made.encode(column(name), state).array)
+    spec = made.spec(state)
+    assert FieldSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+@pytest.mark.parametrize(("field", "role", "name"), CASES)
+def test_encoding_is_a_pure_function_of_each_row(field: str, role: str, name: str) -> None:
+    made = bound(field, role)
+    state = made.fit(column(name))
+    before = json.dumps(state)
+    whole = made.encode(column(name), state).array
+    rows = [made.encode(column(name).slice(row, 1), state).array for row in range(6)]
+    np.testing.assert_array_equal(np.concatenate(rows), whole)
+    backwards = column(name).take(pa.array(range(5, -1, -1)))
+    np.testing.assert_array_equal(made.encode(backwards, state).array[::-1], whole)
+    assert made.encode(column(name).slice(0, 0), state).array.shape == (0, *whole.shape[1:])
+    assert json.dumps(state) == before
+
+
+@pytest.mark.parametrize(("field", "role", "name"), CASES)
+def test_decoded_values_encode_to_the_same_array(field: str, role: str, name: str) -> None:
+    made = bound(field, role)
+    state = made.fit(column(name))
+    array = made.encode(column(name), state).array
+    decoded = made.decode(array, state)
+    assert len(decoded) == 6
+    again = made.encode(pa.chunked_array([pa.array(decoded)]), state).array
+    # Days since the first row are float32: after a year they tell times of day apart by about three seconds.
+    np.testing.assert_allclose(again, array, rtol=1e-5, atol=5e-4 if field == "timestamp" else 0)
+
+
+@pytest.mark.parametrize("field", registry.names("fields"))
+def test_unknown_settings_are_refused(field: str) -> None:
+    with pytest.raises(ValueError, match="Extra inputs"):
+        registry.load("fields", field).Settings.model_validate({"hight": 3})
