@@ -21,6 +21,7 @@ from dlw.recipe import _validate
 from dlw.recipe._combinations import View, check_combinations
 from dlw.recipe._hints import all_keys, key_hint, missing_hint, name_problem
 from dlw.recipe._layers import is_block
+from dlw.recipe._nearest import nearest
 from dlw.recipe._plugins import blocks, check_options, plugin, plugin_settings
 from dlw.recipe._refused import find_objects, find_secrets
 from dlw.recipe._show import shown
@@ -82,6 +83,7 @@ def check(composed: Composed) -> Recipe:
             continue
         plugins[path] = module
         faults += check_options(module, options, path)
+    faults = [_mistyped_type(fault, tree) for fault in faults]
     keys = all_keys(tree) if any(fault.kind == "unknown" for fault in faults) else []
     for fault in faults:
         findings.add(fault.path, partial(_worded, fault, tree, plugins, keys), at_key=fault.is_key)
@@ -119,6 +121,15 @@ def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleTyp
         meant = name_meant("train.device", _at(tree, fault.path), ["auto", "cpu", "cuda", "mps"])
         return fault.message + (f"; did you mean {meant}?" if meant else "")
     return fault.message
+
+
+def _mistyped_type(fault: Fault, tree: Any) -> Fault:
+    """Turn `type` missing from a block into an unknown key where another key was meant to be it."""
+    block = _at(tree, fault.path[:-1])
+    if fault.kind != "missing" or fault.path[-1:] != ("type",) or not isinstance(block, dict):
+        return fault
+    meant = [key for key in block if nearest(key, ["type"]) or key in ("name", "kind", "class")]
+    return Fault((*fault.path[:-1], meant[0]), "unknown", "unknown key", ("type",), True) if meant else fault
 
 
 def _rooms_by_key() -> Iterator[tuple[tuple[str, ...], str]]:
