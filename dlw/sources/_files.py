@@ -113,35 +113,38 @@ def find(paths: Sequence[str], suffixes: Sequence[str], listener: Listener) -> d
     One file without a split is "train". Of several files, either all name a split or none does; in a folder those that
     name none are left out, and told, when others do.
     """
-    files: list[tuple[Path, Path]] = []
-    lenient = True
+    files: list[Path] = []
+    is_listed = True
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            files += [(file, file.relative_to(path)) for file in walk(path, listener) if has_suffix(file, suffixes)]
+            is_listed = False
+            files += [file for file in walk(path, listener) if has_suffix(file, suffixes)]
         elif glob.has_magic(text) and not path.exists():
-            files += [(Path(name), Path(name)) for name in sorted(glob.glob(text, recursive=True))]
+            is_listed = False
+            files += [Path(name) for name in sorted(glob.glob(text, recursive=True))]
         else:
-            lenient = False
-            files.append((path, path))
+            files.append(path)
     if not files:
         raise DataError(f"{', '.join(paths)}: no file ending in {' '.join(suffixes)} here")
-    for file, _ in files:
+    for file in files:
         check_file(file)
-    if len(files) == 1:
-        return {"train": [files[0][0]]} if not lenient else {split_of(files[0][1]) or "train": [files[0][0]]}
-    return _by_split(files, lenient, listener)
+    if is_listed and len(files) == 1:
+        return {"train": files}
+    roots = [*(text for text in paths if Path(text).is_dir()), *(str(file.parent) for file in files)]
+    return _by_split(files, Path(os.path.commonpath(roots)), is_listed, listener)
 
 
-def _by_split(files: list[tuple[Path, Path]], lenient: bool, listener: Listener) -> dict[str, list[Path]]:
+def _by_split(files: list[Path], root: Path, is_listed: bool, listener: Listener) -> dict[str, list[Path]]:
+    """Group files by the split their names tell below `root`; the folders above it say nothing."""
     found: dict[str, list[Path]] = {}
     silent: list[Path] = []
-    for file, name in files:
-        split = split_of(name)
+    for file in files:
+        split = split_of(file.relative_to(root))
         found.setdefault(split, []).append(file) if split else silent.append(file)
     if not found:
         return {"train": silent}
-    if silent and not lenient:
+    if silent and is_listed:
         raise DataError(f"{silent[0]}: its name says no split while others do; name all files after splits or none")
     for file in silent:
         listener.line(f"{file}: left out, its name says no split")
