@@ -212,9 +212,9 @@ def _choose(run: Run, which: Which) -> int:
 
 
 def _newest(run: Run, groups: Collection[str] | None, notes: list[str]) -> Saved:
+    last = pointed(run, "last")  # Before the steps: a training may save one in between.
     steps = _require_steps(run)
     problems = []
-    last = pointed(run, "last")
     if last is not None and last > steps[-1]:
         notes.append(f"{step_folder(run, last)} is missing: going back to step {steps[-1]}")
     for step in reversed(steps):
