@@ -154,7 +154,7 @@ def _conditions(view: View) -> Iterator[Report]:
         if not match or not _is_number(match.group(4)):
             yield path, f"'{shown(text)}' is not a condition such as \"test/accuracy >= 0.9\""
         else:
-            yield from _metric(view, match.group(2), path, also=("loss",))
+            yield from _metric(view, match.group(2), path)
 
 
 def _monitor(view: View) -> Iterator[Report]:
