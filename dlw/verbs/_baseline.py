@@ -43,12 +43,15 @@ def rivals(
     fitted: Fitted, train: pa.Table, test: Arrays, outcome: Outcome, seed: int, max_bad: float, listener: Listener
 ) -> list[Rival]:
     """Fit the baselines on the training table and answer the test rows; the constant one comes first."""
+    import pyarrow as pa
+
     names = fitting(outcome.kind, fitted.inputs)
     if not names:
         return []
     total = len(train)
     if any(spec.kind == "image" for spec in fitted.inputs.values()) and total > MAX_PICTURES:
-        train = train.take(np.sort(np.random.default_rng(seed).permutation(total)[:MAX_PICTURES]))
+        chosen = np.random.default_rng(seed).permutation(total) < MAX_PICTURES
+        train = train.filter(pa.array(chosen))
     encoded = fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
     probe = {name: test[name] for name in fitted.inputs}

@@ -44,6 +44,11 @@ class Judged:
     answers: Arrays
     outcome: Outcome
 
+    def kept(self, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of the rows that were answered."""
+        table = self.table.select(list(columns))
+        return table.take(self.rows) if self.left_out else table
+
 
 def evaluate(
     run: Path,
@@ -227,7 +232,7 @@ def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) 
 def _sliced(
     judged: Judged, metrics: Mapping[str, ModuleType], columns: Sequence[str], recipe: Recipe
 ) -> tuple[Group, ...]:
-    kept = judged.table.take(judged.rows) if judged.left_out else judged.table
+    kept = judged.kept(columns)
     return tuple(
         _group(column, value, judged.outcome.take(rows), metrics, recipe)
         for column in columns
@@ -282,15 +287,17 @@ def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:
     """Return row numbers, columns that are neither input nor target, the truth and the answers."""
     import pyarrow as pa
 
-    kept = judged.table.take(judged.rows)
+    table = judged.table
     used = {column.name for column in trained.fitted.columns}
     targets = [column.name for column in trained.fitted.columns if column.role == "target"]
+    others = [
+        name
+        for name in table.column_names
+        if name not in used and not (pa.types.is_nested(table[name].type) or pa.types.is_binary(table[name].type))
+    ]
+    kept = judged.kept([*others, *targets])
     truth = {"truth" if len(targets) == 1 else f"truth_{name}": kept[name] for name in targets}
     answers = trained.task.decode(judged.answers)
-    columns: dict[str, Any] = {"row": judged.rows, **truth, **answers}
-    ids = {
-        (name if name not in columns else f"{name}_given"): kept[name]
-        for name in kept.column_names
-        if name not in used and not (pa.types.is_nested(kept[name].type) or pa.types.is_binary(kept[name].type))
-    }
+    taken = {"row", *truth, *answers}
+    ids = {f"{name}_given" if name in taken else name: kept[name] for name in others}
     return {"row": judged.rows, **ids, **truth, **answers}
