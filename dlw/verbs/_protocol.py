@@ -57,8 +57,8 @@ def comparisons(headline: Score, split: str) -> tuple[str, ...]:
         ahead = versus.difference.value if headline.higher_is_better else -versus.difference.value
         low = versus.difference.low if headline.higher_is_better else -versus.difference.high
         said = (
-            f"{headline.metric} {headline.value:.4g} against {versus.score.value:.4g}, difference "
-            f"{versus.difference.value:.3g} (95 % interval {versus.difference.low:.3g} to {versus.difference.high:.3g})"
+            f"{headline.metric} {headline.value:.5g} against {versus.score.value:.5g}, difference "
+            f"{versus.difference.value:.4g} (95 % interval {versus.difference.low:.4g} to {versus.difference.high:.4g})"
         )
         if not ahead > 0:
             told.append(f"the network does not beat the baseline {name}: {said}")
