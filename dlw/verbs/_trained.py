@@ -39,7 +39,7 @@ class Trained:
     step: int
 
 
-def open_trained(folder: Path, which: str = "best", listener: Listener | None = None) -> Trained:
+def open_trained(folder: Path, which: store.Which = "best", listener: Listener | None = None) -> Trained:
     """Load a run with its best (or `last`) weights, the averaged ones where the run keeps an average.
 
     Raises RunError or CheckpointError; a checkpoint that does not fit the network is refused.
