@@ -44,9 +44,7 @@ def parse(text: str) -> Slice:
     """Read `name` or `name[start:stop]`; DataError says what is expected."""
     match = _SLICE.match(text)
     if match is None:
-        raise DataError(
-            f"splits: {text!r} is not a slice; examples are train, train[:80%], train[55000:], train[10%:90%]"
-        )
+        raise DataError(f"splits: {text!r} is not a slice; examples: train, train[:80%], train[55000:], train[10%:90%]")
     for bound in (match["start"], match["stop"]):
         if bound and bound.endswith("%") and abs(int(bound[:-1])) > 100:
             raise DataError(f"splits: {text!r}: {bound} is beyond 100%")
@@ -125,7 +123,7 @@ def _planned(
             rows = np.flatnonzero(members == list(shares).index(name))
             if not len(rows):
                 raise DataError(
-                    f"splits: no row of {len(table)} falls into {name} ({plan.type}); another seed or share?"
+                    f"splits: none of {len(table)} rows falls into {name} ({plan.type}); change seed or share"
                 )
             found[name] = table.take(rows)
     return found
@@ -182,9 +180,8 @@ def _codes(table: pa.Table, column: str) -> np.ndarray:
 
 def _by(plan: SplitPlan, table: pa.Table) -> str:
     if plan.by is None:
-        raise DataError(
-            f"splits: a {plan.type} split needs `by`, the column that {'orders' if plan.type == 'time' else 'groups'}"
-        )
+        what = "orders" if plan.type == "time" else "groups"
+        raise DataError(f"splits: a {plan.type} split needs `by`, the column that {what} the rows")
     if plan.by not in table.column_names:
         near = did_you_mean(plan.by, table.column_names)
         raise DataError(f"splits: by: no column {plan.by}{near} (there are {', '.join(table.column_names[:30])})")

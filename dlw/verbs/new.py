@@ -114,7 +114,7 @@ def _target_block(name: str, values: pa.ChunkedArray) -> tuple[dict[str, Any], s
         raise DataError(f"target {name}: {what} ({values.type}) are not something this version learns")
     for delimiter in DELIMITERS if what == "text" else ():
         parts = {part.strip() for word in words for part in word.split(delimiter)}
-        if len(parts) < len(words) / 2 and sum(delimiter in word for word in words) > len(words) / 2:
+        if len(parts) < len(words) and sum(delimiter in word for word in words) > len(words) / 2:
             return {"type": "labels", "delimiter": delimiter}, f"each row lists labels, with {delimiter!r} between them"
     if len(words) > max(MAX_CLASSES_OF_NUMBERS, int(counts.sum()) // 2):
         raise DataError(f"target {name}: {len(words)} different texts in {counts.sum()} rows are not classes")
@@ -132,7 +132,7 @@ def _splits(tables: Mapping[str, pa.Table], target_type: str) -> dict[str, Any] 
     if "validation" in tables:
         return None
     if "test" in tables:
-        return {"type": kind, "train": 0.9, "validation": 0.1}
+        return {"type": kind, "train": 0.9, "validation": 0.1, "test": 0}
     return {"type": kind, "train": 0.8, "validation": 0.1, "test": 0.1}
 
 
@@ -216,7 +216,7 @@ def _write(name: str, source: str, answers: Answers) -> str:
 def _split_lines(answers: Answers) -> list[str]:
     if answers.splits is None:
         return ["  # splits: the data's own"]
-    note = "" if "test" in answers.splits else "   # cut from train; the data has its own test split"
+    note = "" if answers.splits["test"] else "   # cut from train; the data has its own test split"
     lines = [f"  splits: {_flow(answers.splits)}{note}"]
     times = [name for name, block in answers.inputs.items() if block.type == "timestamp"]
     if times:
