@@ -115,7 +115,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     for name in ("pipe", "link", "."):
-        with pytest.raises(RunError, match="link|not a regular file"):
+        with pytest.raises(RunError, match=r"link|not a regular file"):
             disk.read(tmp_path / name, 10)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -324,6 +325,22 @@ def test_space_is_asked_for_first(run: Run, tensors: Tensors, monkeypatch: pytes
         save(run, 2, tensors)
     assert caught.value.exit_code == 6
     assert disk.names(run.checkpoints) == ["last", "step-0000000001"]
+
+
+def test_failed_save_leaves_nothing_behind(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(run, 1, tensors)
+    before = disk.names(run.checkpoints)
+
+    def door(operation: Callable[..., Any], *arguments: Any) -> Any:
+        if operation is os.open and Path(arguments[0]).name == "state.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return operation(*arguments)
+
+    with monkeypatch.context() as full:
+        full.setattr(disk, "_call", door)
+        with pytest.raises(ResourceError, match="No space left"):
+            save(run, 2, tensors)
+    assert disk.names(run.checkpoints) == before
 
 
 def test_manifest_says_what_the_listing_needs(run: Run, tensors: Tensors) -> None:
