@@ -57,7 +57,8 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
     blocks = _inference.decide(train, left_out, listener)
     if not blocks:
         raise DataError("inputs: auto found no column to learn from; name the inputs")
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"inputs": blocks})})
+    # What `drop` left out is decided now; beside a list of inputs it would have no effect, which is an error.
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"inputs": blocks, "drop": []})})
 
 
 def _anchored(recipe: Recipe, root: Path, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:

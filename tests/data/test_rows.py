@@ -190,7 +190,9 @@ def test_auto_decides_each_column_or_says_why_not(name: str) -> None:
     values, expected = AUTO[name]
     table = pa.table({"anchor": [0.5, 1.5] * 100, name: values, "y": ["a", "b"] * 100, "out": list(range(200))})
     heard = Heard()
-    inputs = resolve_inputs(recipe(drop=["out"]), table, heard).data.inputs
+    resolved = resolve_inputs(recipe(drop=["out"]), table, heard).data
+    assert resolved.drop == []
+    inputs = resolved.inputs
     assert isinstance(inputs, dict)
     assert set(inputs) <= {"anchor", name}
     if name in inputs:
