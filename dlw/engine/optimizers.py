@@ -1,7 +1,7 @@
-"""AdamW, SGD and Muon as torch's fused kernels over flat lists, with their state as plain named tensors.
+"""AdamW and SGD as torch's fused kernels over flat lists, and Muon; their state is plain named tensors.
 
 AdamW and SGD call the kernels behind torch.optim's `fused=True` directly: the first construction of a torch.optim class
-imports the compiler stack (about a second). The numbers are the same, and a test says so. Muon is torch.optim's.
+imports the compiler stack (about a second). The numbers are the same, and a test says so.
 """
 
 from __future__ import annotations
@@ -137,36 +137,59 @@ class FusedSGD:
 
 
 class MuonWithAdamW:
-    """torch.optim.Muon on matrices and (flattened) convolution kernels, AdamW on everything else."""
+    """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) on matrices and flattened kernels, AdamW elsewhere.
+
+    The same update as torch.optim.Muon, which works in bfloat16: that is emulated, and slow, on most CPUs.
+    """
 
     def __init__(self, named: dict[str, nn.Parameter], settings: Muon) -> None:
         self._settings = settings
-        matrices = {name: p for name, p in named.items() if decays(name, p)}
-        others = {name: p for name, p in named.items() if name not in matrices}
-        self._sources = list(matrices.values())
-        self._flat = {name: nn.Parameter(_as_matrix(p.detach(), p)) for name, p in matrices.items()}
-        self._muon = torch.optim.Muon(
-            list(self._flat.values()), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-        )
-        for parameter in self._flat.values():
-            self._muon.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        self._matrices = {name: p for name, p in named.items() if decays(name, p)}
+        self._momenta = {name: torch.zeros_like(_as_matrix(p.detach(), p)) for name, p in self._matrices.items()}
+        others = {name: p for name, p in named.items() if name not in self._matrices}
         self._adamw = FusedAdamW(others, AdamW(lr=settings.adamw_lr, weight_decay=0.0))
 
     @torch.no_grad()
     def step(self, factor: float) -> None:
         """Update once; see Optimizer."""
-        for source, flat in zip(self._sources, self._flat.values(), strict=True):
-            flat.grad = None if source.grad is None else _as_matrix(source.grad, source)
-            source.grad = None
-        for group in self._muon.param_groups:
-            group["lr"] = self._settings.lr * factor
-        self._muon.step()
+        lr = self._settings.lr * factor
+        for name, parameter in self._matrices.items():
+            if parameter.grad is None:
+                continue
+            gradient, momentum = _as_matrix(parameter.grad, parameter), self._momenta[name]
+            parameter.grad = None
+            momentum.lerp_(gradient, 1 - self._settings.momentum)
+            update = orthogonalise(gradient.lerp(momentum, self._settings.momentum))
+            height, width = update.shape
+            matrix = _as_matrix(parameter, parameter)
+            matrix.mul_(1 - lr * self._settings.weight_decay)
+            matrix.add_(update, alpha=-lr * max(1.0, height / width) ** 0.5)
         self._adamw.step(factor)
 
     def state(self) -> dict[str, Tensor]:
         """Return momenta and AdamW's state; see Optimizer."""
-        momenta = {f"{name}.momentum": self._muon.state[p]["momentum_buffer"] for name, p in self._flat.items()}
+        momenta = {f"{name}.momentum": tensor for name, tensor in self._momenta.items()}
         return {**momenta, **self._adamw.state()}
+
+
+def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
+    """Push the singular values of a matrix [O, I] towards one by Newton-Schulz steps with Muon's quintic.
+
+    A step multiplies X by aI + bA + cA^2 with A = X X^T. All these commute, so the steps are taken on the small square
+    matrix alone and applied to X once: a third of the work for wide matrices.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = x / x.norm().clamp(min=1e-7)
+    gram, total = x @ x.T, None
+    identity = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    for _ in range(steps):
+        polynomial = torch.addmm(gram, gram, gram, beta=b, alpha=c).add_(identity, alpha=a)
+        total = polynomial if total is None else polynomial @ total
+        gram = polynomial @ gram @ polynomial
+    assert total is not None
+    x = total @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
 def _as_matrix(tensor: Tensor, parameter: Tensor) -> Tensor:
