@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlw.cli.options import AsJson, Code, Quiet, Threads, add_code, whole
-from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
+from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table, tell
 
 if TYPE_CHECKING:
     from dlw.verbs.predict import Predictions
@@ -65,12 +64,29 @@ def _draw(result: Predictions) -> None:
 
         tell(table_bytes(result.columns, ".csv").decode("utf-8").rstrip("\n"))
         return
-    rows = table(*result.columns)
-    for row in itertools.islice(result.rows(), _MOST_ROWS):
-        add_row(rows, *(_short(value) for value in row.values()))
+    shown = {name: [_short(value) for value in values[:_MOST_ROWS]] for name, values in result.columns.items()}
+    if len(set(result.columns.get("file", ()))) == 1:
+        del shown["file"]
+    fitting = _fitting(shown, screen_width())
+    rows = table(*fitting)
+    for cells in zip(*fitting.values(), strict=True):
+        add_row(rows, *cells)
     draw(rows)
     if result.num_rows > _MOST_ROWS:
         say(f"... and {result.num_rows - _MOST_ROWS:,} more rows: -o FILE keeps all")
+    if len(fitting) < len(shown):
+        say(f"too wide to show: {', '.join(name for name in shown if name not in fitting)}")
+
+
+def _fitting(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
+    """Return the first columns that fit side by side, at least two."""
+    fitting: dict[str, list[str]] = {}
+    for name, cells in columns.items():
+        width -= max(len(text) for text in (name, *cells)) + 2
+        if width < 0 and len(fitting) >= 2:
+            break
+        fitting[name] = cells
+    return fitting
 
 
 def _short(value: Any) -> str:

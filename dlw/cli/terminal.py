@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PLAIN_SECONDS = 10.0
+_TERMINAL_SECONDS = 1.0
 _NARROW = 60
 
 
@@ -57,11 +58,19 @@ class Terminal:
         if self._is_quiet:
             return
         if stage == "validation":
-            self.line(f"step {done:>{len(str(total))}}/{total}  {_validated(values)}")
+            self._validation(f"step {done:>{len(str(total))}}/{total}  {_validated(values)}", done == total)
         elif sys.stderr.isatty():
             self._move_bar(stage, done, total, values)
         elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
             say(f"{stage} {done}/{total}  {_figures(_of_stage(stage, values))}".rstrip())
+            self._last_line = time.monotonic()
+
+    def _validation(self, text: str, is_last: bool) -> None:
+        """Print a validation: all of them into a log, on a terminal one a second, each on one line."""
+        if self._bar is None:
+            self.line(text)
+        elif is_last or time.monotonic() - self._last_line >= _TERMINAL_SECONDS:
+            self._bar.console.print(clean(text), no_wrap=True, overflow="ellipsis")
             self._last_line = time.monotonic()
 
     def _move_bar(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
