@@ -15,6 +15,7 @@ from typing import Any
 
 from dlw import registry
 from dlw.recipe._hints import name_problem
+from dlw.recipe._plugins import plugin
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
 
@@ -23,8 +24,10 @@ Report = tuple[Path, str]
 OUTCOMES = {"category": ("classes",), "labels": ("labels",), "number": ("values",)}
 """Target kind -> Outcome kinds a metric may read."""
 
+SPLITS = ("train", "validation", "test")
+
 _CONDITION = re.compile(
-    r"\s*(?:(train|validation|test)/)?([A-Za-z0-9_]+)\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*"
+    r"\s*(?:([\w.-]+)/)?(\w+)\s*(?:>=|<=|>|<)\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*"
 )
 
 
@@ -151,10 +154,12 @@ def _conditions(view: View) -> Iterator[Report]:
             continue
         path = ("evaluate", "require", str(place))
         match = _CONDITION.fullmatch(text)
-        if not match or not _is_number(match.group(4)):
+        if not match:
             yield path, f"'{shown(text)}' is not a condition such as \"test/accuracy >= 0.9\""
-        else:
-            yield from _metric(view, match.group(2), path)
+            continue
+        if match.group(1) and match.group(1) not in SPLITS:
+            yield path, name_problem("data.splits", match.group(1), SPLITS, what="split")
+        yield from _metric(view, match.group(2), path)
 
 
 def _monitor(view: View) -> Iterator[Report]:
@@ -175,10 +180,10 @@ def _monitor(view: View) -> Iterator[Report]:
 def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iterator[Report]:
     if name in also:
         return
-    if name not in registry.names("metrics"):
+    module = plugin("metrics", name)
+    if module is None:
         yield path, name_problem("metrics", name, [*registry.names("metrics"), *also])
         return
-    module = registry.load("metrics", name)
     kinds = _outcomes(view)
     if kinds and not set(kinds) & set(module.KINDS):
         fitting = [
@@ -203,7 +208,7 @@ def _splits(view: View) -> Iterator[Report]:
     if not isinstance(plan, Mapping):
         return
     path = ("data", "splits")
-    shares = {name: plan[name] for name in ("train", "validation", "test") if name in plan}
+    shares = {name: plan[name] for name in SPLITS if name in plan}
     if "type" in plan or any(isinstance(share, (int, float)) for share in shares.values()):
         yield from _plan(view, plan, path)
     elif shares and "train" not in shares:
@@ -256,10 +261,6 @@ def _at(tree: Any, path: Path) -> Any:
     for step in path:
         tree = tree[int(step)] if isinstance(tree, list) else tree[step]
     return tree
-
-
-def _is_number(text: str) -> bool:
-    return text.count(".") <= 1 and any(letter.isdigit() for letter in text)
 
 
 def _name(module: ModuleType) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dlw import registry
+from dlw.errors import UsageError
 from dlw.recipe._validate import Fault, Path, validate
 
 
@@ -43,7 +44,11 @@ def _block(room: str, path: Path, value: Any) -> Iterator[tuple[str, Path, str |
 
 def plugin(room: str, name: str) -> ModuleType | None:
     """Import the plug-in, None if the room has no such name."""
-    return registry.load(room, name) if name in registry.names(room) else None
+    try:
+        # Asking for names first would search every installed package for entry points.
+        return registry.load(room, name)
+    except UsageError:
+        return None
 
 
 def check_options(module: ModuleType, options: Mapping[str, Any], path: Path) -> list[Fault]:

@@ -249,4 +249,4 @@ def _root(composed: Composed, folder: Path) -> Path:
 def _shown_name(file: Path) -> str:
     """Return a path as short as it can be said from here."""
     path = file if file.is_absolute() else Path.cwd() / file
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(file)
+    return shown(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else file), 300)

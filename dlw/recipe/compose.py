@@ -16,6 +16,7 @@ import yaml
 from dlw.errors import Problem, RecipeError
 from dlw.recipe import parse
 from dlw.recipe._layers import assign, merge
+from dlw.recipe._nearest import ranked
 from dlw.recipe._references import References, escape
 from dlw.recipe._show import shown, value_shown
 from dlw.recipe.parse import Node, Place
@@ -82,16 +83,16 @@ def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str]) ->
     if not isinstance(link.value, str) or not link.value or "\0" in link.value:
         _refuse(link, f"expected a file name, got {value_shown(link.value)}")
     target = link.origin / link.value
-    shown_name = os.path.normpath(Path(name).parent / link.value)
-    if target.resolve() in chain:
+    shown_name = shown(os.path.normpath(Path(name).parent / link.value), 200)
+    if parse.is_file(target) and target.resolve() in chain:
         circle = [file.name for file in (*chain, target)]
         _refuse(link, f"files extend each other in a circle: {shown(' -> '.join(circle), 200)}")
     if len(files) >= MAX_FILES:
         _refuse(link, f"more than {MAX_FILES} files, the limit for a recipe")
-    if not target.is_file():
-        near = sorted(file.name for file in target.parent.glob("*.yaml")) if target.parent.is_dir() else []
+    if not parse.is_file(target):
+        near = ranked(target.name, [file.name for file in link.origin.glob("*.yaml")])
         hint = f"; there are {', '.join(near[:5])}" if near else ""
-        _refuse(link, f"no such file: {shown(shown_name, 200)}{hint}; paths start at the recipe's own folder")
+        _refuse(link, f"no such file: {shown_name}{hint}; paths start at the recipe's own folder")
     files.append(shown_name)
     layer, _ = parse.read_file(target, shown_name)
     return _extended(layer, shown_name, (*chain, target.resolve()), files)

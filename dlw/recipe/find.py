@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import dlw
 from dlw.errors import Problem, RecipeError
 from dlw.recipe._nearest import ranked
 from dlw.recipe._show import shown
+from dlw.recipe.parse import is_file
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -32,9 +34,7 @@ def installed_recipes() -> dict[str, Path]:
 def find_recipe(reference: str | Path) -> Path:
     """Return the file a reference means; raises RecipeError with the closest names."""
     path, text = Path(reference), str(reference)
-    if "\0" in text:
-        raise RecipeError([Problem("", 0, 0, "", f"recipe not found: {shown(text, 200)}")])
-    if path.exists() and (path.is_file() or path.suffix in SUFFIXES):
+    if is_file(path):
         return path
     known = installed_recipes()
     if text in known:
@@ -47,9 +47,10 @@ def find_recipe(reference: str | Path) -> Path:
 
 def _closest(path: Path, known: dict[str, Path]) -> str:
     folder = path.parent
-    beside = (
-        [str(folder / file.name) for file in folder.iterdir() if file.suffix in SUFFIXES] if folder.is_dir() else []
-    )
+    try:
+        beside = [str(folder / file.name) for file in folder.iterdir() if file.suffix in SUFFIXES]
+    except (OSError, ValueError):
+        beside = []
     names = ranked(str(path), [*beside, *known])[:3]
-    folder_hint = " (a folder; name the file in it)" if path.is_dir() else ""
+    folder_hint = " (a folder; name the file in it)" if os.path.isdir(path) else ""
     return f"{folder_hint}; closest: {', '.join(shown(name, 100) for name in names)}" if names else folder_hint

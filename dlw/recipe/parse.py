@@ -104,10 +104,18 @@ def scalar(text: str) -> Any:
     return text
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file; names that no file system takes are none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_file(path: Path, name: str) -> tuple[Node, str]:
     """Read a recipe file, shown as `name` in problems; returns its tree and its text. Raises RecipeError."""
     try:
-        if not path.is_file():
+        if not is_file(path):
             raise RecipeError([Problem(name, 0, 0, "", "not a file" if path.exists() else "no such file")])
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

@@ -246,6 +246,7 @@ def test_values_arrive_with_their_types() -> None:
         ),
         ("test/accuracy >= 0.9", "accuracy => 0.9", "16:48: evaluate.require.0: 'accuracy => 0.9' is not a condition"),
         ("test/accuracy >= 0.9", "test/accuracy >= .", "is not a condition"),
+        ("test/accuracy >= 0.9", "tets/accuracy >= .9", "no split is called 'tets'; did you mean test?"),
         (
             "number_noise",
             "random_crop",
@@ -422,6 +423,10 @@ def test_installed_recipes_are_found_by_name(tmp_path: Path, monkeypatch: pytest
             check.load_recipe(wrong)
     with pytest.raises(RecipeError, match="a folder"):
         check.load_recipe(tmp_path)
+    for impossible in ("x" * 5000, "a\0b", "", "\udcff", "/", "..", "\x1b[31m"):
+        with pytest.raises(RecipeError, match=r"^recipe not found: ") as caught:
+            check.load_recipe(impossible)
+        assert str(caught.value).isprintable()
 
 
 def test_problems_name_the_file_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
