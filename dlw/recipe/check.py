@@ -241,8 +241,10 @@ def _at(tree: Any, path: Iterable[str]) -> Any:
 
 
 def _root(composed: Composed, folder: Path) -> Path:
-    """Return where relative data paths start: the folder of the file that names the source, here for `--set`."""
+    """Return where relative data paths start: the folder of the file naming the source; for `--set`, the working folder."""
     source, is_there = _walk(composed.root, ("data", "source"))
+    if isinstance(source.value, dict):
+        source, is_there = _walk(composed.root, ("data", "source", "path"))
     return source.origin.resolve() if is_there else folder.resolve()
 
 

@@ -103,6 +103,9 @@ def test_a_data_path_starts_at_the_file_that_names_it(tmp_path: Path, monkeypatc
     assert load_recipe(tmp_path / "top.yaml").root == tmp_path / "sub"
     assert load_recipe(tmp_path / "top.yaml", ["train.epochs=1"]).root == tmp_path / "sub"
     assert load_recipe(tmp_path / "top.yaml", ["data.source=x.csv"]).root == tmp_path / "here"
+    write(tmp_path, sub__base=BASE.replace("base.csv", "{type: csv, path: base.csv}"))
+    assert load_recipe(tmp_path / "top.yaml", ["data.source.delimiter=;"]).root == tmp_path / "sub"
+    assert load_recipe(tmp_path / "top.yaml", ["data.source.path=x.csv"]).root == tmp_path / "here"
     write(tmp_path, top="extends: sub/base.yaml\ndata: {source: mine.csv}\n")
     assert load_recipe(tmp_path / "top.yaml").root == tmp_path
 
