@@ -25,7 +25,7 @@ from dlw.runs.layout import Run
 from dlw.runs.lock import hold
 
 Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
-BEST = (1, 4)
+BEST = (1, 5)
 
 
 def work(run: Run, step: int, tensors: Tensors) -> None:
@@ -64,7 +64,7 @@ def check_sound(run: Run, tensors: Tensors, oldest_last: int) -> int:
 
 
 def recorded(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
-    """Return the disk calls that saving step 3 makes, in order."""
+    """Return the disk calls that saving step 4 makes, in order."""
     log = []
 
     def door(operation: Callable[..., Any], *arguments: Any) -> Any:
@@ -73,12 +73,12 @@ def recorded(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> lis
 
     with monkeypatch.context() as watched:
         watched.setattr(disk, "_call", door)
-        work(run, 3, tensors)
+        work(run, 4, tensors)
     return log
 
 
 def kill_at(call: int, run: Run, tensors: Tensors, *, is_torn: bool) -> None:
-    """Work on step 3 in a child process that dies at disk call `call`, in the middle of the write if torn."""
+    """Work on step 4 in a child process that dies at disk call `call`, in the middle of the write if torn."""
     child = os.fork()
     if child == 0:
         calls = 0
@@ -95,7 +95,7 @@ def kill_at(call: int, run: Run, tensors: Tensors, *, is_torn: bool) -> None:
         status = 1
         try:
             disk._call = door
-            work(run, 3, tensors)
+            work(run, 4, tensors)
             status = 0
         finally:
             os._exit(status)
@@ -105,11 +105,11 @@ def kill_at(call: int, run: Run, tensors: Tensors, *, is_torn: bool) -> None:
 def test_killed_at_each_call_of_a_save(
     run: Run, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start(run, tensors, last=2)
+    start(run, tensors, last=3)
     before, copy = tmp_path / "before", Run(tmp_path / "copy")
     shutil.copytree(run.folder, before)
     calls = recorded(run, tensors, monkeypatch)
-    start(run, tensors, last=4)
+    start(run, tensors, last=5)
     expected = contents(run.folder)
     plan = [(call, False) for call in range(1, len(calls) + 1)]
     plan += [(call, True) for call, operation in enumerate(calls, start=1) if operation is os.write]
@@ -117,12 +117,12 @@ def test_killed_at_each_call_of_a_save(
     for call, is_torn in plan:
         shutil.copytree(before, copy.folder)
         kill_at(call, copy, tensors, is_torn=is_torn)
-        seen.append(check_sound(copy, tensors, 2))
-        start(copy, tensors, last=4)
+        seen.append(check_sound(copy, tensors, 3))
+        start(copy, tensors, last=5)
         assert contents(copy.folder) == expected, f"killed at call {call}"
         shutil.rmtree(copy.folder)
     assert len(plan) > 60
-    assert set(seen) == {2, 3}
+    assert set(seen) == {3, 4}
 
 
 def often(error: int) -> Any:
@@ -138,7 +138,7 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS, errno.EACCES, errn
 def test_each_call_of_a_save_may_fail(
     run: Run, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
-    start(run, tensors, last=2)
+    start(run, tensors, last=3)
     call, calls, is_over = 0, 0, False
     messages = []
 
@@ -156,11 +156,11 @@ def test_each_call_of_a_save_may_fail(
         with monkeypatch.context() as broken:
             broken.setattr(disk, "_call", door)
             try:
-                work(copy, 3, tensors)
+                work(copy, 4, tensors)
             except ResourceError as caught:
                 messages.append(str(caught))
         is_over = calls < call
-        check_sound(copy, tensors, 2)
+        check_sound(copy, tensors, 3)
         with hold(copy):
             store.clean(copy)
         assert not [name for name in disk.names(copy.checkpoints) if name.startswith(".")]
