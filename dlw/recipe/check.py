@@ -241,7 +241,7 @@ def _at(tree: Any, path: Iterable[str]) -> Any:
 
 
 def _root(composed: Composed, folder: Path) -> Path:
-    """Return where relative data paths start: the folder of the file naming the source; for `--set`, the working folder."""
+    """Return where data paths start: the folder of the file that names them; for `--set`, the working folder."""
     source, is_there = _walk(composed.root, ("data", "source"))
     if isinstance(source.value, dict):
         source, is_there = _walk(composed.root, ("data", "source", "path"))
