@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlw.columns import from_numbers, to_codes, to_numpy
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import SplitName, SplitPlan
@@ -125,7 +126,7 @@ def _planned(
                 raise DataError(
                     f"splits: none of {len(table)} rows falls into {name} ({plan.type}); change seed or share"
                 )
-            found[name] = table.take(rows)
+            found[name] = table.take(from_numbers(rows))
     return found
 
 
@@ -167,15 +168,15 @@ def _by_time(table: pa.Table, column: str, borders: np.ndarray) -> np.ndarray:
     values = table[column]
     if values.null_count:
         raise DataError(f"splits: column {column} has {values.null_count} gaps; a split by time needs every time")
-    moments = pc.rank(values, tiebreaker="min").to_numpy() - 1
+    moments = to_numpy(pc.rank(values, tiebreaker="min"), np.uint64)[0].astype(np.int64)
     ordered = np.sort(moments)
     ends = [ordered[min(round(border * len(ordered)), len(ordered) - 1)] for border in borders]
     return np.searchsorted(np.array(ends), moments, side="right")
 
 
 def _codes(table: pa.Table, column: str) -> np.ndarray:
-    values = table[column].combine_chunks().dictionary_encode()
-    return values.indices.fill_null(len(values.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes, words = to_codes(table[column])
+    return np.where(codes < 0, len(words), codes)
 
 
 def _by(plan: SplitPlan, table: pa.Table) -> str:

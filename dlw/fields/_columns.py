@@ -1,11 +1,12 @@
-"""Arrow columns as numpy arrays, with errors that name column, row and value; shared by the fields of this room."""
+"""What a column holds, and its numbers, with errors that name column, row and value; shared by the fields."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlw.columns import one_array, to_codes, to_numpy
 from dlw.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
-def one_array(values: pa.ChunkedArray) -> pa.Array:
-    """Join the chunks of a column; a dictionary column without an order of its own becomes plain values."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    joined = values.combine_chunks()
-    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
-
-
 def to_floats(values: pa.ChunkedArray, name: str) -> np.ndarray:
     """Return float64 [N], NaN where missing; text is read if every value of it is a number, else DataError."""
     import pyarrow as pa
@@ -66,21 +57,8 @@ def to_floats(values: pa.ChunkedArray, name: str) -> np.ndarray:
     elif what != "numbers":
         hint = "; make it a timestamp field" if what == "times" else ""
         raise DataError(f"column {name}: holds {what} ({values.type}) where numbers are needed{hint}")
-    floats, is_missing = _plain(one_array(values).cast(pa.float64(), safe=False), np.float64)
+    floats, is_missing = to_numpy(one_array(values).cast(pa.float64(), safe=False), np.float64)
     return np.where(is_missing, np.nan, floats)
-
-
-def _plain(array: pa.Array, dtype: type[np.generic]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of an array of fixed width and where they are null, read from Arrow's memory.
-
-    pyarrow's own way of turning nulls into something imports pandas, a third of a second of each prediction.
-    """
-    validity, data = array.buffers()
-    rows = slice(array.offset, array.offset + len(array))
-    values = np.frombuffer(data, dtype)[rows] if data is not None else np.zeros(len(array), dtype)
-    if validity is None:
-        return values, np.zeros(len(array), dtype=bool)
-    return values, np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[rows] == 0
 
 
 def _parse(values: pa.ChunkedArray, name: str) -> np.ndarray:
@@ -106,23 +84,6 @@ def _number(word: str) -> float:
     if "_" in word:
         raise ValueError(word)
     return float(word) if word.strip() else float("nan")
-
-
-def to_codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
-    """Return int64 [N] codes into the list of distinct values, -1 where missing (null or NaN), in order of sight."""
-    import pyarrow as pa
-
-    array = one_array(values)
-    if pa.types.is_null(array.type):
-        return np.full(len(array), -1, dtype=np.int64), []
-    encoded = array.dictionary_encode()
-    indices, is_missing = _plain(encoded.indices, np.int32)
-    codes = np.where(is_missing, -1, indices.astype(np.int64))
-    words = encoded.dictionary.to_pylist()
-    for code, word in enumerate(words):
-        if isinstance(word, float) and np.isnan(word):
-            codes[codes == code] = -1
-    return codes, words
 
 
 def in_float32(numbers: np.ndarray, name: str) -> np.ndarray:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlw.columns import one_array
 from dlw.errors import DataError
-from dlw.fields._columns import family, one_array
+from dlw.fields._columns import family
 from dlw.fields._png import decode_plain
 
 if TYPE_CHECKING:

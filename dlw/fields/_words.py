@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.columns import to_codes
 from dlw.errors import DataError
-from dlw.fields._columns import family, to_codes
+from dlw.fields._columns import family
 
 if TYPE_CHECKING:
     import pyarrow as pa

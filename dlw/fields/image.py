@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from dlw.columns import from_numbers
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
 from dlw.fields._pictures import Layout, decode, encode_png, measure, read_pictures
@@ -48,7 +49,7 @@ class Image:
         if self.role == "target":
             raise DataError(f"target {self.name}: a picture cannot be a target of this task")
         step = max(1, len(values) // NUM_MEASURED)
-        sample = values.take(np.arange(0, len(values), step)) if step > 1 else values
+        sample = values.take(from_numbers(np.arange(0, len(values), step))) if step > 1 else values
         pictures = read_pictures(sample, self.name)
         size = measure(pictures, self.settings.max_pixels)
         if size is None:

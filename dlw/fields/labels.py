@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from dlw.columns import one_array
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._columns import family, one_array, shown
+from dlw.fields._columns import family, shown
 from dlw.fields._words import in_order, to_words, word
 from dlw.specs import FieldSpec
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from dlw.columns import one_array, to_codes, to_numpy
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._columns import family, one_array, shown, to_codes, to_floats
+from dlw.fields._columns import family, shown, to_floats
 from dlw.fields._statistics import describe, nothing
 from dlw.specs import FieldSpec
 
@@ -110,7 +111,8 @@ class Timestamp:
             raise DataError(f"column {self.name}: holds {what} ({values.type}) where times are needed")
         zone = values.type.tz if pa.types.is_timestamp(values.type) else None
         whole = one_array(values).cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
-        return np.asarray(whole.fill_null(_MISSING).to_numpy(zero_copy_only=False))
+        times, is_missing = to_numpy(whole, np.int64)
+        return np.where(is_missing, _MISSING, times)
 
     def _scale(self, values: pa.ChunkedArray, unit: str) -> np.ndarray:
         times = np.round(to_floats(values, self.name) * _UNITS[unit])

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dlw.columns import from_numbers, from_text, one_array, to_numpy
 from dlw.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,21 +50,26 @@ def join(parts: list[tuple[Path, pa.Table]]) -> pa.Table:
 def name_classes(table: pa.Table) -> pa.Table:
     """Turn integer columns that the `datasets` library wrote as class labels into their names, order kept."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     for name, names in _class_names(table.schema).items():
-        column = table[name]
-        if not pa.types.is_integer(column.type):
+        if not pa.types.is_integer(table[name].type):
             continue
-        codes = pc.if_else(pc.less(column, 0), None, column).cast(pa.int32())
-        highest = pc.max(codes).as_py()
-        if highest is not None and highest >= len(names):
+        codes, is_missing = to_numpy(one_array(table[name].cast(pa.int64())), np.int64)
+        is_missing = is_missing | (codes < 0)
+        highest = codes.max(initial=-1, where=~is_missing)
+        if highest >= len(names):
             raise DataError(f"column {name}: class {highest} where the file names only {len(names)} classes")
-        kind = pa.dictionary(pa.int32(), pa.string(), ordered=True)
-        words = pa.array(names, pa.string())
-        chunks = [pa.DictionaryArray.from_arrays(chunk, words, ordered=True) for chunk in codes.chunks]
-        table = table.set_column(table.column_names.index(name), name, pa.chunked_array(chunks, kind))
+        classes = class_array(np.where(is_missing, 0, codes), names, is_missing)
+        table = table.set_column(table.column_names.index(name), name, classes)
     return table
+
+
+def class_array(codes: np.ndarray, names: Sequence[str], is_missing: np.ndarray | None = None) -> pa.Array:
+    """Return class labels: a dictionary array that keeps the order of the names."""
+    import pyarrow as pa
+
+    indices = from_numbers(codes.astype(np.int32), is_missing)
+    return pa.DictionaryArray.from_arrays(indices, from_text(names), ordered=True)
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
@@ -83,6 +91,6 @@ def pictures_at(paths: Sequence[str | None]) -> pa.Array:
     """Return a picture column, struct<bytes, path>, of files that are read only when needed."""
     import pyarrow as pa
 
-    names = pa.array(paths, pa.string())
+    names = from_text(paths)
     empty = pa.nulls(len(names), pa.binary())
     return pa.StructArray.from_arrays([empty, names], ["bytes", "path"], mask=names.is_null())

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field
 
 from dlw.errors import DataError
@@ -19,7 +20,7 @@ from dlw.progress import Listener
 from dlw.sources import _csv_files, _json_files, _parquet_files
 from dlw.sources._base import SourceSettings
 from dlw.sources._files import PICTURE_SUFFIXES, SPLITS, find, has_suffix, holds, split_of, walk
-from dlw.sources._tables import join, pictures_at
+from dlw.sources._tables import class_array, join, pictures_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,8 +103,7 @@ def _by_class(parts: dict[str, tuple[Path, list[Path]]]) -> dict[str, pa.Table]:
     for split, files in pictures.items():
         columns = {"image": pictures_at([str(file.absolute()) for file in files])}
         if any(deep):
-            codes = pa.array([places[label] for label in labels[split]], pa.int32())
-            columns["label"] = pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()), ordered=True)
+            columns["label"] = class_array(np.array([places[label] for label in labels[split]], np.int32), names)
         tables[split] = pa.table(columns)
     return tables
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.columns import to_codes
 from dlw.errors import DataError
-from dlw.fields._columns import family, to_codes, to_floats
+from dlw.fields._columns import family, to_floats
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
 from dlw.sources._files import PICTURE_SUFFIXES

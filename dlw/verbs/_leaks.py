@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.columns import from_bytes, from_text, one_array, to_codes
 from dlw.errors import DataError
-from dlw.fields._columns import to_codes
 from dlw.progress import Listener
 from dlw.sources._files import check_file
 
@@ -56,15 +56,23 @@ def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
 
 
 def _plain(part: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return values that can be told apart: the contents of pictures, the text of lists, all others as they are."""
     import pyarrow as pa
 
     if pa.types.is_struct(part.type) and part.type.get_field_index("bytes") >= 0:
-        return pa.chunked_array([[_content(value) for value in part.to_pylist()]], pa.binary())
+        return pa.chunked_array([_contents(chunk) for chunk in part.chunks], pa.large_binary())
     if pa.types.is_nested(part.type):
-        return pa.chunked_array([[repr(value) for value in part.to_pylist()]], pa.string())
-    if pa.types.is_dictionary(part.type):
-        return part.cast(part.type.value_type)
-    return part
+        return pa.chunked_array([from_text([repr(value) for value in part.to_pylist()])])
+    return pa.chunked_array([one_array(part)])
+
+
+def _contents(chunk: pa.StructArray) -> pa.Array:
+    import pyarrow as pa
+
+    data = chunk.field("bytes")
+    if data.null_count:
+        return from_bytes([_content(value) for value in chunk.to_pylist()])
+    return data.cast(pa.large_binary())
 
 
 def _content(picture: dict[str, Any] | None) -> bytes | None:

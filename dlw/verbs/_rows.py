@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dlw import registry
+from dlw.columns import from_numbers, to_codes
 from dlw.errors import DataError
 from dlw.fields._columns import family
 from dlw.progress import Listener
@@ -19,6 +22,8 @@ from dlw.verbs._sources import folder_of, open_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_INFINITE = (float("inf"), float("-inf"))
 
 
 def load_tables(recipe: Recipe, root: Path, cache: Path, listener: Listener) -> dict[str, pa.Table]:
@@ -90,17 +95,12 @@ def _input_names(recipe: Recipe, columns: list[str]) -> list[str]:
 
 def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener) -> pa.Table:
     """Leave out rows without a target where the recipe allows it; `labels` targets mask their gaps instead."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     usable = np.ones(len(table), dtype=bool)
     for name, block in recipe.data.target.items():
         if registry.load("fields", block.type).KIND == "labels":
             continue
-        column = table[name]
-        known = pc.is_finite(column) if pa.types.is_floating(column.type) else column.is_valid()
-        known = pc.fill_null(known, False).to_numpy()
+        codes, words = to_codes(table[name])
+        known = np.array([*(word != "" and word not in _INFINITE for word in words), False])[codes]
         missing = np.flatnonzero(~known)
         if len(missing) and not recipe.data.drop_missing_target:
             rows = ", ".join(map(str, missing[:5]))
@@ -112,4 +112,4 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
     if usable.all():
         return table
     listener.line(f"{split}: {int((~usable).sum())} of {len(table)} rows left out, they have no target")
-    return table.filter(pa.array(usable))
+    return table.take(from_numbers(np.flatnonzero(usable)))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.columns import to_codes
 from dlw.errors import DataError, UsageError, did_you_mean
-from dlw.fields._columns import family, to_codes, to_floats
+from dlw.fields._columns import family, to_floats
 from dlw.progress import Listener, Silent
 from dlw.recipe.schema import Block, Recipe
 from dlw.sources._files import split_of
