@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from own_recipes import OWN
@@ -17,8 +17,11 @@ from dlw import registry
 from dlw.errors import RecipeError
 from dlw.recipe import check, parse
 from dlw.recipe._nearest import distance
+from dlw.recipe._plugins import blocks
+from dlw.recipe._validate import section
 from dlw.recipe.find import installed_recipes
 from dlw.recipe.parse import Node, Place
+from dlw.recipe.schema import Recipe
 
 NUM_TYPOS = 240
 LETTERS = "abcdefghijklmnopqrstuvwxyz_"
@@ -38,17 +41,24 @@ def texts() -> dict[str, str]:
     return {**OWN, **shipped}
 
 
-def words_of(name: str, node: Node, path: tuple[str, ...] = ()) -> Iterator[Word]:
+def has_known_keys(path: tuple[str, ...], tree: dict[str, Any]) -> bool:
+    """Return whether dlw knows the keys of a section; columns and labels of the data it cannot know."""
+    owners = [(room, at, word) for room, at, word, _ in blocks(tree) if path[: len(at)] == at and at != ("export",)]
+    for room, at, word in owners:
+        return path == at or bool(section(registry.load(room, str(word)).Settings, path[len(at) :], {}))
+    return bool(section(Recipe, path, tree))
+
+
+def words_of(name: str, node: Node, tree: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Word]:
     """Yield every key but columns, and every value that names a plug-in or is one of a closed list."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
-            are_columns = path in {("data", "inputs"), ("data", "target"), ("task", "class_weights")}
-            if child.key and not are_columns and key != "extends":
+            if child.key and has_known_keys(path, tree) and key != "extends":
                 yield Word(name, key, child.key)
-            yield from words_of(name, child, (*path, key))
+            yield from words_of(name, child, tree, (*path, key))
     elif isinstance(node.value, list):
         for place, child in enumerate(node.value):
-            yield from words_of(name, child, (*path, str(place)))
+            yield from words_of(name, child, tree, (*path, str(place)))
     elif isinstance(node.value, str) and node.value != "auto":
         is_name = path[-1] in (
             "type",
@@ -87,9 +97,10 @@ def put(text: str, word: Word, typo: str) -> str:
 
 def typos() -> list[tuple[Word, str]]:
     chance = random.Random(20261122)
+    roots = {name: parse.parse(text, name, Path()) for name, text in texts().items()}
     pools = {
-        name: [word for word in words_of(name, parse.parse(text, name, Path())) if len(word.word) > 1]
-        for name, text in texts().items()
+        name: [word for word in words_of(name, root, root.plain()) if len(word.word) > 1]
+        for name, root in roots.items()
     }
     known = {word.word for pool in pools.values() for word in pool} | {
         name for room in registry.ROOMS for name in registry.names(room)
