@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ class Terminal:
 
     def __init__(self, is_quiet: bool = False) -> None:
         self._is_quiet = is_quiet
+        self._has_bar = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._stage = ""
@@ -59,7 +61,7 @@ class Terminal:
             return
         if stage == "validation":
             self._validation(f"step {done:>{len(str(total))}}/{total}  {_validated(values)}", done == total)
-        elif sys.stderr.isatty():
+        elif self._has_bar:
             self._move_bar(stage, done, total, values)
         elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
             say(f"{stage} {done}/{total}  {_figures(_of_stage(stage, values))}".rstrip())
