@@ -160,18 +160,22 @@ def clean(run: Run) -> None:
 
 def require_finite(tensors: Mapping[str, Tensor], where: str) -> None:
     """Raise CheckpointError naming each tensor that holds NaN or infinity, with counts."""
+    import numpy as np
     import torch
 
     problems = []
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() or tensor.is_complex()) or not tensor.numel():
             continue
-        values = tensor.float() if tensor.dtype.itemsize == 1 else tensor
+        has_numpy_twin = tensor.dtype in (torch.float32, torch.float64, torch.float16, torch.complex64)
+        values = (tensor if has_numpy_twin else tensor.float()).detach().cpu().numpy()
         # A finite sum proves finite terms; an infinite one may be overflow, so only then look at each term.
-        if not torch.isfinite(values.sum()):
-            bad = int((~torch.isfinite(values)).sum())
+        with np.errstate(all="ignore"):
+            total = values.sum()
+        if not np.isfinite(total):
+            bad = int((~np.isfinite(values)).sum())
             if bad:
-                problems.append(f"{name} ({bad} of {values.numel()} values)")
+                problems.append(f"{name} ({bad} of {values.size} values)")
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(f"{where}: NaN or infinity in the weights: {', '.join(problems[:5])}{more}")
