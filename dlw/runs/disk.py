@@ -90,7 +90,7 @@ def write_atomic(path: Path, data: bytes, *, is_durable: bool = True) -> None:
     """
     make_folders(path.parent)
     refuse_link(path)
-    _sweep(path)
+    sweep(path)
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}")
     try:
         write_new(temporary, [data], is_durable=is_durable)
@@ -191,6 +191,15 @@ def discard(path: Path) -> None:
         remove_tree(path)
 
 
+def sweep(path: Path) -> None:
+    """Delete what killed processes left beside `path`: `.tmp-<name>.<pid>` and `.del-<name>.<pid>`."""
+    for prefix in (f"{TEMPORARY}{path.name}.", f"{DELETED}{path.name}."):
+        for name in names(path.parent):
+            owner = name.removeprefix(prefix)
+            if name.startswith(prefix) and owner.isdecimal() and not _is_alive(int(owner)):
+                remove_tree(path.with_name(name))
+
+
 def names(folder: Path) -> list[str]:
     """Return the names in a folder, sorted; none if there is no such folder."""
     with _blaming(folder, "read"):
@@ -262,15 +271,6 @@ def _write_all(descriptor: int, chunk: Data) -> int:
     while written < len(view):
         written += _call(os.write, descriptor, view[written:])
     return len(view)
-
-
-def _sweep(path: Path) -> None:
-    """Delete temporary files that killed processes left beside `path`."""
-    prefix = f"{TEMPORARY}{path.name}."
-    for name in names(path.parent):
-        owner = name.removeprefix(prefix)
-        if name.startswith(prefix) and owner.isdecimal() and not _is_alive(int(owner)):
-            remove_tree(path.with_name(name))
 
 
 def _is_alive(pid: int) -> bool:

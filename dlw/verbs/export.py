@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlw import __version__, registry
-from dlw.errors import DataError, RunError, UsageError
+from dlw.errors import DataError, ResourceError, RunError, UsageError
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Export
@@ -241,15 +241,21 @@ def replacing(target: Path) -> Iterator[Path]:
     disk.refuse_link(target)
     folder = target.with_name(f"{disk.TEMPORARY}{target.name}.{os.getpid()}")
     old = target.with_name(f"{disk.DELETED}{target.name}.{os.getpid()}")
-    disk.remove_tree(folder)
+    disk.sweep(target)
     disk.make_folders(folder)
     try:
         yield folder
         disk.sync_folder(folder)
-        if target.exists():
+        is_replaced = target.exists()
+        if is_replaced:
             disk.rename(target, old)
-        disk.rename(folder, target)
+        try:
+            disk.rename(folder, target)
+        except ResourceError:
+            if is_replaced:
+                disk.rename(old, target)
+            raise
         disk.sync_folder(target.parent)
     finally:
         disk.discard(folder)
-    disk.remove_tree(old)
+    disk.discard(old)

@@ -66,7 +66,7 @@ def test_a_recipe_is_measured_by_its_training_steps(run: Path) -> None:
     )
     assert 0 < figures["waiting for data"] < 100
     assert 0 < figures["share of the matrix peak"] < 100
-    # 16 rows through layers of (2 numbers twice + 8) x 8 and 8 x 2: forward and two products backward, 2 operations each.
+    # 16 rows through layers of (2 numbers twice + 8) x 8 and 8 x 2: three products, one of them forward, 2 FLOP each.
     assert figures["work per step"] * 1e9 == pytest.approx(16 * 6 * (12 * 8 + 8 * 2), rel=0.2)
     with pytest.raises(UsageError, match="--batch-sizes"):
         benchmark(run.parent / "recipe.yaml", batch_sizes=[1])

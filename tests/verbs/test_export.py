@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dlw import registry
-from dlw.errors import RunError, UsageError
+from dlw.errors import ResourceError, RunError, UsageError
 from dlw.exporters import safetensors as exporter_module
+from dlw.runs import disk
 from dlw.verbs._bundle import open_bundle
 from dlw.verbs.export import ROW_COUNTS, Exported, export
 from tests.verbs import small_runs
@@ -69,6 +73,39 @@ def test_default_place_is_inside_the_run_and_is_replaced(run: Path) -> None:
     export(run, format="safetensors")
     assert not (first / "stale.txt").exists()
     assert [path.name for path in first.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_litter_of_a_killed_export_is_cleared(run: Path, tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    for prefix in (".tmp-", ".del-"):
+        (tmp_path / f"{prefix}bundle.{int(dead.stdout)}").mkdir()
+    export(run, format="safetensors", out=tmp_path / "bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("call", range(0, 60, 3))
+def test_full_disk_leaves_the_old_bundle_and_no_litter(
+    run: Path, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = export(run, format="safetensors", out=tmp_path / "bundle").folder
+    (folder / "old.txt").write_text("from before")
+    operate, calls = disk._call, iter(range(10_000))
+
+    def failing(operation: Callable[..., object], *arguments: object) -> object:
+        if operation in (os.write, os.fsync, os.rename, os.mkdir) and next(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return operate(operation, *arguments)
+
+    monkeypatch.setattr(disk, "_call", failing)
+    try:
+        export(run, format="safetensors", out=tmp_path / "bundle")
+    except ResourceError:
+        pass
+    else:
+        assert not (folder / "old.txt").exists()
+    monkeypatch.undo()
+    assert open_bundle(folder).format == "safetensors", "a whole bundle is there, the old or the new one"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_readme_example_runs(bundles: dict[str, Exported]) -> None:
