@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlw.errors import UsageError
-from dlw.recipe.schema import EarlyStopping, Train
+from dlw.recipe.schema import DEFAULT_EPOCHS, EarlyStopping, Train
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Plan:
             raise UsageError(f"{what} is larger than the training split of {num_rows} rows; use a smaller batch")
         self.steps_per_epoch = num_rows // rows_per_step
         self.batches_per_epoch = self.steps_per_epoch * settings.accumulate
-        self.total_steps = settings.steps or (settings.epochs or 10) * self.steps_per_epoch
+        self.total_steps = settings.steps or (settings.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch
         self._accumulate = settings.accumulate
         self._validate_every = self._steps(settings.validate_every)
         self._save_every = self._steps(save_every)

@@ -29,9 +29,6 @@ MAX_FILES = 32
 MAX_LINE = 100
 """Letters of the longest list or mapping that `dump` leaves on one line."""
 
-DEFAULT_EPOCHS = 10
-"""Passes over the training split where a recipe says neither epochs nor steps."""
-
 
 @dataclass(frozen=True)
 class Composed:
@@ -126,6 +123,7 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
     """Return a checked recipe as a tree with every default filled in, also those of the plug-ins it names."""
     # Composing alone answers `dlw recipe show`, and must not wait for the plug-ins and pydantic.
     from dlw.recipe._plugins import blocks, plugin_settings
+    from dlw.recipe.schema import DEFAULT_EPOCHS
 
     tree: dict[str, Any] = recipe.model_dump(mode="json")
     if recipe.train.epochs is None and recipe.train.steps is None:

@@ -12,6 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 FORMAT_VERSION = 1
 
+DEFAULT_EPOCHS = 10
+"""Passes over the training split where a recipe says neither epochs nor steps."""
+
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -73,6 +76,10 @@ Source = Annotated[
 ]
 
 SplitName = Literal["train", "validation", "test"]
+SplitSlice = Annotated[
+    str, StringConstraints(pattern=r"^\s*[\w.-]+\s*(\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*$")
+]
+"""Rows of one of the source's splits: `train`, `train[:80%]`, `train[55000:]`."""
 
 
 def _splits_kind(value: Any) -> str:
@@ -84,7 +91,8 @@ def _splits_kind(value: Any) -> str:
 
 
 Splits = Annotated[
-    Annotated[dict[SplitName, str], Tag("slices")] | Annotated[SplitPlan, Tag("plan")], Discriminator(_splits_kind)
+    Annotated[dict[SplitName, SplitSlice], Tag("slices")] | Annotated[SplitPlan, Tag("plan")],
+    Discriminator(_splits_kind),
 ]
 
 

@@ -144,9 +144,9 @@ def _scaling(scale: str, target: FieldSpec) -> tuple[list[float], list[float]]:
     if scale == "standard":
         return shift, width
     logs = []
-    for name, edges in zip(target.columns, target.statistics["edges"], strict=True):
-        if edges[0] < 0:
-            raise DataError(f"task: scale: log needs targets of 0 and above, but {name} starts at {edges[0]:g}")
-        logs.append(np.log1p(edges))
+    for name, quantiles in zip(target.columns, target.statistics["quantiles"], strict=True):
+        if quantiles[0] < 0:
+            raise DataError(f"task: scale: log needs targets of 0 and above, but {name} starts at {quantiles[0]:g}")
+        logs.append(np.log1p(quantiles))
     # The quantiles stand for the column: good enough for a choice of units.
     return [float(values.mean()) for values in logs], [float(values.std()) or 1.0 for values in logs]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlw import registry
-from dlw.errors import DataError, Interrupted
+from dlw.errors import DataError, Interrupted, UsageError
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
@@ -86,6 +86,8 @@ def train(
 
     Raises Interrupted, with everything saved, where a signal stopped it.
     """
+    from dlw.engine.hardware import prepare
+
     listener = listener or Silent()
     plugins = [(*registry.add_code(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in code]
     if resume is not None:
@@ -100,10 +102,23 @@ def train(
         with tempfile.TemporaryDirectory(prefix="dlw-dry-run-") as folder:
             run = create_run("dry-run", Path(folder) / "run")
             return _dry_run(begin(reference, sets, run, listener), plugins, listener)
-    run = create_run(load_recipe(reference, sets).recipe.name, out)
-    with hold(run):
+    recipe = load_recipe(reference, sets).recipe
+    prepare(recipe.train)
+    run = create_run(recipe.name, out)
+    with hold(run), _removed_if_refused(run):
         listener = LoggedListener(listener, run.log)
         return _train(begin(reference, sets, run, listener), plugins, listener)
+
+
+@contextlib.contextmanager
+def _removed_if_refused(run: Run) -> Iterator[None]:
+    """Leave no run directory behind where recipe and data turn out not to fit before the first checkpoint."""
+    try:
+        yield
+    except (DataError, UsageError):
+        if not store.has_checkpoint(run):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
 
 
 def _train(

@@ -13,7 +13,7 @@ from dlw.errors import DataError
 from dlw.specs import FieldSpec
 from dlw.tasks import regression
 
-STATISTICS = {"mean": [3.0, 400.0], "std": [2.0, 100.0], "edges": [[0.0, 3.0, 9.0], [100.0, 400.0, 900.0]]}
+STATISTICS = {"mean": [3.0, 400.0], "std": [2.0, 100.0], "quantiles": [[0.0, 3.0, 9.0], [100.0, 400.0, 900.0]]}
 TARGET = FieldSpec("number", (2,), "float32", ("u", "v"), statistics=STATISTICS)
 TRUTH = torch.tensor([[1.0, 300.0], [5.0, 900.0]])
 
@@ -68,7 +68,7 @@ def test_decoded_columns_carry_the_target_names_and_levels() -> None:
 
 
 def test_log_scale_refuses_negative_targets() -> None:
-    statistics = {**STATISTICS, "edges": [[-1.5, 3.0], [0.0, 1.0]]}
+    statistics = {**STATISTICS, "quantiles": [[-1.5, 3.0], [0.0, 1.0]]}
     target = FieldSpec("number", (2,), "float32", ("u", "v"), statistics=statistics)
     with pytest.raises(DataError, match=r"scale: log needs targets of 0 and above, but u starts at -1\.5"):
         regression.build(regression.Settings(scale="log"), target)

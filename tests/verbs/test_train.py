@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlw.errors import Interrupted, RunError, UsageError
+from dlw.errors import DataError, Interrupted, RunError, UsageError
 from dlw.runs.layout import Run
 from dlw.verbs.train import train
 
@@ -124,6 +124,15 @@ def test_a_signal_saves_and_says_how_to_go_on(recipe: Path, tmp_path: Path, stop
     with pytest.raises(Interrupted, match="dlw train --resume") as caught:
         train(recipe, out=tmp_path / "run")
     assert caught.value.exit_code == 143
+
+
+@pytest.mark.parametrize(
+    "change", ["train.batch_size=1000", "train.device=cuda:7", "data.inputs={nothing: number}"], ids=str
+)
+def test_a_refused_training_leaves_nothing(recipe: Path, tmp_path: Path, change: str) -> None:
+    with pytest.raises((UsageError, DataError)):
+        train(recipe, out=tmp_path / "run", sets=[change])
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_dry_run_estimates_and_keeps_nothing(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
