@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from dlw.progress import Listener
 from dlw.recipe.check import load_recipe
 from dlw.recipe.compose import dump, resolve
 from dlw.recipe.schema import Block, Recipe
-from dlw.runs import environment, store
-from dlw.runs.disk import write_atomic
+from dlw.runs import disk, environment, store
 from dlw.runs.journal import Journal
 from dlw.runs.layout import Run
 from dlw.specs import Arrays
@@ -50,10 +48,10 @@ def begin(reference: str | Path, sets: Sequence[str], run: Run, listener: Listen
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
     recipe = _with_absolute_source(recipe, loaded.root)
     fitted = fit(recipe, tables["train"], listener)
-    resolved, fields = dump(resolve(recipe)).encode(), json.dumps(fitted.to_json(), indent=1).encode()
-    write_atomic(run.recipe, loaded.text.encode())
-    write_atomic(run.resolved, resolved)
-    write_atomic(run.fields, fields)
+    resolved = dump(resolve(recipe)).encode()
+    disk.write_atomic(run.recipe, loaded.text.encode())
+    disk.write_atomic(run.resolved, resolved)
+    disk.write_json(run.fields, fitted.to_json())
     return Session(run, recipe, fitted, tables)
 
 
@@ -190,8 +188,7 @@ class LoggedListener:
         self._listener.progress(stage, done, total, values)
 
     def _write(self, text: str) -> None:
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n")
+        disk.append(self._log, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n".encode())
 
 
 def refuse_changes(sets: Sequence[str]) -> None:

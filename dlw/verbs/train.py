@@ -22,7 +22,7 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
 from dlw.runs import store
-from dlw.runs.disk import write_atomic
+from dlw.runs.disk import write_json
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
 from dlw.specs import Arrays
@@ -148,7 +148,7 @@ def _train(
         listener.warn(f"{run.folder} stopped before its first checkpoint: starting at step 0")
         sink.reset()
     if not is_resumed:
-        write_atomic(run.environment, json.dumps(prints, indent=1).encode() + b"\n")
+        write_json(run.environment, prints)
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")
         return _result(session, job, plan, progress, sink, 0.0, 0)
