@@ -1,0 +1,73 @@
+"""Every model of the registry exports to ONNX and answers there like here, gaps and unknown categories included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlw import registry
+from dlw.engine.inference import Predictor, answer_arrays
+from dlw.exporters._base import Artifact
+from dlw.specs import Arrays, FieldSpec
+
+EDGES = [sorted({-2.0, -1.0, 0.0, float(column + 1)}) for column in range(3)]
+SPECS = {
+    "number": FieldSpec(
+        "number", (3,), "float32", ("a", "b", "c"), statistics={"mean": [0.0] * 3, "std": [1.0] * 3, "edges": EDGES}
+    ),
+    "category": FieldSpec("category", (2,), "int64", ("d", "e"), sizes=(4, 9)),
+    "image": FieldSpec("image", (3, 16, 16), "uint8", ("image",), statistics={"mean": [90.0] * 3, "std": [50.0] * 3}),
+}
+TARGET = FieldSpec("category", (), "int64", ("label",), (3,), ("x", "y", "z"), {"counts": [[5, 5, 5]]})
+
+SMALL = {"width": 32, "depth": 1, "widths": [8, 16], "depths": [1, 1]}
+"""Options that keep a network small, for the models that have them."""
+
+
+def inputs_of(model: str) -> dict[str, FieldSpec]:
+    """Return columns where the model takes them, else a picture."""
+    kinds = registry.load("models", model).INPUTS
+    columns = {kind: SPECS[kind] for kind in ("number", "category") if kind in kinds}
+    return columns or {"image": SPECS["image"]}
+
+
+def rows(inputs: dict[str, FieldSpec], count: int) -> Arrays:
+    """Return random rows; the first holds nothing but gaps."""
+    random = np.random.default_rng(count)
+    arrays: Arrays = {}
+    if "number" in inputs:
+        arrays["number"] = random.normal(size=(count, 3)).astype(np.float32)
+        arrays["number"][0] = np.nan
+        arrays["category"] = random.integers(0, inputs["category"].sizes, (count, 2))
+        arrays["category"][0] = 0
+    else:
+        arrays["image"] = random.integers(0, 256, (count, 3, 16, 16), dtype=np.uint8)
+    return arrays
+
+
+@pytest.mark.parametrize("model", registry.names("models"))
+def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    inputs = inputs_of(model)
+    plugin, tasks = registry.load("models", model), registry.load("tasks", "classification")
+    task = tasks.build(tasks.Settings(), TARGET)
+    small = {key: value for key, value in SMALL.items() if key in plugin.Settings.model_fields}
+    network = plugin.build(plugin.Settings.model_validate(small), inputs, task.output)
+    for parameter in network.parameters():  # some networks begin as constants, which every export gets right
+        torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim > 1 else parameter.data.add_(0.1)
+    predictor = Predictor(network, task).eval()
+    onnx = registry.load("exporters", "onnx")
+    onnx.export(predictor, rows(inputs, 3), tmp_path, onnx.Settings())
+    answer = onnx.open_model(
+        Artifact(
+            lambda name: (tmp_path / name).read_bytes(), tuple(inputs), ("probabilities",), lambda: predictor, threads=1
+        )
+    )
+    for count in (1, 2, 7):
+        arrays = rows(inputs, count)
+        wanted = answer_arrays(predictor, arrays)["probabilities"]
+        np.testing.assert_allclose(answer(arrays)["probabilities"], wanted, atol=1e-5)
+    assert wanted.std(0).max() > 1e-4, "the answers depend on the rows"
