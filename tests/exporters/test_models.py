@@ -23,7 +23,7 @@ SPECS = {
 }
 TARGET = FieldSpec("category", (), "int64", ("label",), (3,), ("x", "y", "z"), {"counts": [[5, 5, 5]]})
 
-SMALL = {"width": 32, "depth": 1, "widths": [8, 16], "depths": [1, 1]}
+SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1]}
 """Options that keep a network small, for the models that have them."""
 
 
