@@ -1,7 +1,7 @@
 """Packed columns of a table as one vector per column: what the table networks share.
 
-Numbers are encoded as [value features..., gap]: gap is 1 where the value is missing, and every value feature is then 0.
-Each column has its own linear map from its features to its vector; all columns go through one kernel.
+Numbers are encoded as [value features..., gap]: gap is 1 where the value is missing, and the value features are then
+those of a neutral value. Each column has its own linear map from features to vector; all go through one kernel.
 Shapes: B rows, F number columns, G category columns, T features per number, E vector size.
 """
 
@@ -42,10 +42,11 @@ class CategoryVectors(nn.Module):
 class PiecewiseLinear(nn.Module):
     """Piecewise-linear encoding with quantile bins (Gorishniy et al. 2022, arXiv:2203.05556, equation 1).
 
-    Feature t is clamp((x - edge_t) / width_t, 0, 1), so outside the range seen in training the encoding stays constant.
-    Columns with fewer distinct edges use fewer bins; their remaining features are always 0.
+    Feature t is clamp((x - edge_t) / width_t, 0, 1), so outside the range seen in training the encoding stays constant;
+    of the neutral value all are 0. Columns with fewer distinct edges use fewer bins; their other features are always 0.
     """
 
+    neutral_F: Tensor
     scale_FT: Tensor
     shift_FT: Tensor
     share_FT: Tensor
@@ -60,6 +61,7 @@ class PiecewiseLinear(nn.Module):
             scale_FT[f, : len(width)] = 1 / width
             shift_FT[f, : len(width)] = -torch.from_numpy(column[:-1]) / width
             share_FT[f, : len(width)] = 1 / len(width)
+        self.register_buffer("neutral_F", torch.tensor([column[0] for column in edges], dtype=torch.float32))
         self.register_buffer("scale_FT", scale_FT)
         self.register_buffer("shift_FT", shift_FT)
         self.register_buffer("share_FT", share_FT, persistent=False)
@@ -72,7 +74,7 @@ class PiecewiseLinear(nn.Module):
 class Periodic(nn.Module):
     """Sines and cosines of learned frequencies (same paper, equation 4); frequencies start as normal(0, scale)."""
 
-    mean_F: Tensor
+    neutral_F: Tensor
     inverse_std_F: Tensor
 
     def __init__(self, spec: FieldSpec, frequencies: int, scale: float) -> None:
@@ -83,7 +85,7 @@ class Periodic(nn.Module):
 
     def forward(self, number_BF: Tensor) -> Tensor:
         """Return [B, F, T]."""
-        value_BF = (number_BF - self.mean_F) * self.inverse_std_F
+        value_BF = (number_BF - self.neutral_F) * self.inverse_std_F
         angle = value_BF.unsqueeze(-1) * (2 * math.pi * self.frequency_FT)
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
@@ -91,7 +93,7 @@ class Periodic(nn.Module):
 class Standard(nn.Module):
     """Each number minus its mean over its standard deviation, as a single feature."""
 
-    mean_F: Tensor
+    neutral_F: Tensor
     inverse_std_F: Tensor
     size = 1
 
@@ -101,26 +103,22 @@ class Standard(nn.Module):
 
     def forward(self, number_BF: Tensor) -> Tensor:
         """Return [B, F, 1]."""
-        return ((number_BF - self.mean_F) * self.inverse_std_F).unsqueeze(-1)
+        return ((number_BF - self.neutral_F) * self.inverse_std_F).unsqueeze(-1)
 
 
 class NumberFeatures(nn.Module):
-    """Value features of every column with 0 where the value is missing, then 1 where it is missing."""
+    """Value features of every column, then 1 where the value is missing."""
 
-    fill_F: Tensor
-
-    def __init__(self, encoding: PiecewiseLinear | Periodic | Standard, spec: FieldSpec) -> None:
+    def __init__(self, encoding: PiecewiseLinear | Periodic | Standard) -> None:
         super().__init__()
         self.encoding = encoding
         self.size = encoding.size + 1
-        self.register_buffer("fill_F", _finite(spec.statistics["mean"]), persistent=False)
 
     def forward(self, number_BF: Tensor) -> Tensor:
         """Return [B, F, T + 1]."""
         is_gap_BF = torch.isnan(number_BF)
-        value_BFT = self.encoding(torch.where(is_gap_BF, self.fill_F, number_BF))
-        gap_BF1 = is_gap_BF.unsqueeze(-1).to(value_BFT.dtype)
-        return torch.cat([value_BFT * (1 - gap_BF1), gap_BF1], dim=-1)
+        value_BFT = self.encoding(torch.where(is_gap_BF, self.encoding.neutral_F, number_BF))
+        return torch.cat([value_BFT, is_gap_BF.unsqueeze(-1).to(value_BFT.dtype)], dim=-1)
 
 
 class NumberVectors(nn.Module):
@@ -166,10 +164,10 @@ def number_features(
 ) -> NumberFeatures:
     """Return the features of the number columns for the recipe word `embedding`."""
     if embedding == "piecewise_linear":
-        return NumberFeatures(PiecewiseLinear(spec, bins), spec)
+        return NumberFeatures(PiecewiseLinear(spec, bins))
     if embedding == "periodic":
-        return NumberFeatures(Periodic(spec, frequencies, frequency_scale), spec)
-    return NumberFeatures(Standard(spec), spec)
+        return NumberFeatures(Periodic(spec, frequencies, frequency_scale))
+    return NumberFeatures(Standard(spec))
 
 
 def _distinct_edges(edges: list[float], bins: int) -> np.ndarray:
@@ -189,5 +187,5 @@ def _finite(values: list[float]) -> Tensor:
 
 def _register_standard(module: nn.Module, spec: FieldSpec) -> None:
     std_F = _finite(spec.statistics["std"])
-    module.register_buffer("mean_F", _finite(spec.statistics["mean"]))
+    module.register_buffer("neutral_F", _finite(spec.statistics["mean"]))
     module.register_buffer("inverse_std_F", torch.where(std_F > 0, 1 / std_F, 1.0))
