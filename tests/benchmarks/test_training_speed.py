@@ -40,6 +40,8 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
 DATA = os.environ.get("DLW_DATA")
 """Read when the file is: the tests themselves run without it."""
+PLAIN = ["data.augment=[]", "train.ema_decay=null", "train.clip_norm=null", "optimizer={type: adamw, lr: 1e-4}"]
+"""What both loops do: forward, loss, backward, fused AdamW."""
 REQUIRED = 0.98
 TURNS = 60
 TURN_SECONDS = 0.3
@@ -84,10 +86,10 @@ def classes(count: int, rows: int) -> FieldSpec:
 
 def plain_job(name: str, substitute: Callable[[], Material], folder: Path) -> tuple[Job, Arrays, Recipe]:
     """Return the job of a shipped recipe without augmentation and average, and its rows."""
-    found = load_recipe(name, ["data.augment=[]", "train.ema_decay=null", "train.clip_norm=null"])
+    found = load_recipe(name, PLAIN)
     if DATA is not None:
         os.environ["DLW_DATA"] = DATA
-        session = begin(found.file, ["data.augment=[]"], create_run("speed", folder / "run"), Silent())
+        session = begin(found.file, PLAIN, create_run("speed", folder / "run"), Silent())
         encoded = session.fitted.encode(session.tables["train"], with_target=True, listener=Silent())
         material = Material(session.fitted.inputs, session.fitted.target, encoded.arrays)
     else:
