@@ -175,5 +175,5 @@ def test_killed_runs_end_with_the_same_bytes(recipe: Path, tmp_path: Path) -> No
 def test_ten_kills_of_digits_end_with_the_same_bytes(tmp_path: Path) -> None:
     digits = Path(__file__).parents[2] / "recipes" / "image" / "digits.yaml"
     subprocess.run(_command(digits, "--out", tmp_path / "straight"), check=True)
-    assert kill_until_done(digits, tmp_path / "killed", kills=10, seed=0, longest_seconds=20) == 10
+    assert kill_until_done(digits, tmp_path / "killed", kills=10, seed=0, longest_seconds=5) == 10
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
