@@ -86,8 +86,6 @@ def train(
 
     Raises Interrupted, with everything saved, where a signal stopped it.
     """
-    from dlw.engine.hardware import prepare
-
     listener = listener or Silent()
     plugins = [(*registry.add_code(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in code]
     if resume is not None:
@@ -103,6 +101,8 @@ def train(
             run = create_run("dry-run", Path(folder) / "run")
             return _dry_run(begin(reference, sets, run, listener), plugins, listener)
     recipe = load_recipe(reference, sets).recipe
+    from dlw.engine.hardware import prepare  # after the check: a typo is answered without torch
+
     prepare(recipe.train)
     run = create_run(recipe.name, out)
     with hold(run), _removed_if_refused(run):

@@ -126,6 +126,22 @@ def test_a_signal_saves_and_says_how_to_go_on(recipe: Path, tmp_path: Path, stop
     assert caught.value.exit_code == 143
 
 
+@pytest.mark.parametrize("mode", ["", ", dry_run=True"])
+def test_a_typo_is_answered_before_torch_is_imported(mode: str) -> None:
+    script = f"""
+import sys
+from dlw.errors import RecipeError
+from dlw.verbs.train import train
+try:
+    train("digits", sets=["optimizer.learning_rate=1"]{mode})
+except RecipeError as error:
+    assert "did you mean lr?" in str(error)
+    sys.exit("torch" in sys.modules)
+sys.exit(3)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     "change", ["train.batch_size=1000", "train.device=cuda:7", "data.inputs={nothing: number}"], ids=str
 )
