@@ -76,9 +76,7 @@ Source = Annotated[
 ]
 
 SplitName = Literal["train", "validation", "test"]
-SplitSlice = Annotated[
-    str, StringConstraints(pattern=r"^\s*[\w.-]+\s*(\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*$")
-]
+SplitSlice = Annotated[str, StringConstraints(pattern=r"^\s*[\w.-]+\s*(\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*$")]
 """Rows of one of the source's splits: `train`, `train[:80%]`, `train[55000:]`."""
 
 
