@@ -93,7 +93,9 @@ def test_worker_that_outlives_the_training_holds_nothing(run: Run) -> None:
     worker = int(os.read(ready, 10))
     os.kill(pid, signal.SIGKILL)
     exit_status(pid)
+    os.kill(worker, 0)  # it is still there
     with hold(run):
+        assert run.lock.read_text() == f"{os.getpid()}\n"
         os.kill(worker, signal.SIGKILL)
 
 
