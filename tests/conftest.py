@@ -6,6 +6,12 @@ import os
 
 import pytest
 
+from tests.withstood import (  # noqa: F401
+    pytest_collection_modifyitems,
+    pytest_terminal_summary,
+    tally,
+)
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
