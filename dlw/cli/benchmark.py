@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dlw.cli.options import AsJson, Code, Quiet, Sets, Threads, add_code, whole
+from dlw.cli.options import AsJson, Code, Quiet, Sandbox, Sets, Threads, add_code, whole
 from dlw.cli.screen import add_row, draw, emit, figure, table, tell
 from dlw.errors import RequirementError, UsageError
 
@@ -24,6 +24,7 @@ def benchmark_cli(
     ] = None,
     sets: Sets = None,
     threads: Threads = None,
+    sandbox: Sandbox = False,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -50,6 +51,7 @@ def benchmark_cli(
                 max_regression=_fraction(max_regression),
                 sets=sets or (),
                 threads=whole("--threads", threads),
+                is_sandboxed=sandbox,
                 listener=listener,
             )
         except RequirementError as error:

@@ -19,6 +19,9 @@ Code = Annotated[
     list[Path] | None,
     typer.Option("--code", metavar="FILE", help="Add a plug-in file ROOM/NAME.py of your own; repeatable."),
 ]
+Sandbox = Annotated[
+    bool, typer.Option("--sandbox", help="Refuse data and `extends` outside the recipe's folder and DLW_DATA.")
+]
 Threads = Annotated[str | None, typer.Option("--threads", metavar="N", help="CPU threads [default: all cores].")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dlw.cli.options import AsJson, Code, Quiet, Sets, add_code
+from dlw.cli.options import AsJson, Code, Quiet, Sandbox, Sets, add_code
 from dlw.cli.plain import PlainCommand, PlainGroup
 from dlw.cli.screen import emit, say, tell
 from dlw.errors import Problem, RecipeError, UsageError, did_you_mean
@@ -22,6 +22,7 @@ Reference = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file,
 def check_cli(
     recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipe files or names.")],
     sets: Sets = None,
+    sandbox: Sandbox = False,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
@@ -39,7 +40,7 @@ def check_cli(
     checked: list[dict[str, Any]] = []
     for reference in recipes:
         try:
-            loaded = load_recipe(reference, sets or ())
+            loaded = load_recipe(reference, sets or (), is_sandboxed=sandbox)
         except RecipeError as error:
             problems.extend(error.problems)
             continue
@@ -61,6 +62,7 @@ def show_cli(
     resolved: Annotated[
         bool, typer.Option("--resolved", help="With every default filled in, also the plug-ins'.")
     ] = False,
+    sandbox: Sandbox = False,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,14 +78,19 @@ def show_cli(
         from dlw.recipe.check import load_recipe
         from dlw.recipe.compose import dump, resolve
 
-        tree = resolve(load_recipe(recipe, sets or ()).recipe)
+        tree = resolve(load_recipe(recipe, sets or (), is_sandboxed=sandbox).recipe)
     else:
         from dlw.recipe.compose import compose, dump
         from dlw.recipe.find import find_recipe
+        from dlw.recipe.places import Sandbox as Walls
 
-        composed = compose(find_recipe(recipe), recipe, sets or ())
+        file = find_recipe(recipe)
+        walls = Walls.around(file) if sandbox else None
+        composed = compose(file, recipe, sets or (), walls)
         if composed.problems:
             raise RecipeError(composed.problems)
+        if walls:
+            walls.check(composed.root)
         tree = composed.root.plain()
     if as_json:
         emit(tree)

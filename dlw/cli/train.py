@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlw.cli.main import LATEST
-from dlw.cli.options import AsJson, Code, Quiet, Sets
+from dlw.cli.options import AsJson, Code, Quiet, Sandbox, Sets
 from dlw.cli.screen import emit, figure, say
 from dlw.errors import RunError, UsageError
 
@@ -37,6 +37,7 @@ def train_cli(
     allow_inexact: Annotated[
         bool, typer.Option("--allow-inexact", help="Resume although versions, threads or kernels changed.")
     ] = False,
+    sandbox: Sandbox = False,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -55,6 +56,8 @@ def train_cli(
         if value is not None:
             changes.append(f"train.{key}={value}")
     run = _run_to_resume(recipe, resume, out)
+    if run is not None and sandbox:
+        raise UsageError("--sandbox is for recipes, and a run names its data by whole paths: leave one of the two out")
     if run is None and recipe is None:
         raise UsageError("which recipe? `dlw train digits`, say; `dlw list recipes` shows what is ready to run")
     with Terminal(quiet) as listener:
@@ -65,6 +68,7 @@ def train_cli(
             sets=changes,
             dry_run=dry_run,
             allow_inexact=allow_inexact,
+            is_sandboxed=sandbox,
             code=code or (),
             listener=listener,
         )

@@ -30,6 +30,7 @@ from dlw.recipe._words import PYTHON_OBJECTS, name_meant
 from dlw.recipe.compose import Composed, compose, compose_text
 from dlw.recipe.find import find_recipe
 from dlw.recipe.parse import MAX_PROBLEMS, Node, Place
+from dlw.recipe.places import Sandbox
 from dlw.recipe.schema import FORMAT_VERSION, Block, Recipe
 
 FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"))
@@ -46,11 +47,18 @@ class Loaded:
     file: Path
 
 
-def load_recipe(reference: str | Path, sets: Sequence[str] = ()) -> Loaded:
-    """Find, compose and check a recipe; raises RecipeError with every problem found."""
+def load_recipe(reference: str | Path, sets: Sequence[str] = (), *, is_sandboxed: bool = False) -> Loaded:
+    """Find, compose and check a recipe; raises RecipeError with every problem found.
+
+    `is_sandboxed` also refuses paths that leave the recipe's folder (see recipe.places).
+    """
     file = find_recipe(reference)
-    composed = compose(file, _shown_name(file), sets)
-    return Loaded(check(composed), _root(composed, file.parent), composed.text, file)
+    walls = Sandbox.around(file) if is_sandboxed else None
+    composed = compose(file, _shown_name(file), sets, walls)
+    recipe = check(composed)
+    if walls:
+        walls.check(composed.root)
+    return Loaded(recipe, _root(composed, file.parent), composed.text, file)
 
 
 def load_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Sequence[str] = ()) -> Loaded:

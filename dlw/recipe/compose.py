@@ -20,6 +20,7 @@ from dlw.recipe._nearest import ranked
 from dlw.recipe._references import References, escape
 from dlw.recipe._show import shown, value_shown
 from dlw.recipe.parse import Node, Place
+from dlw.recipe.places import Sandbox
 
 if TYPE_CHECKING:
     from dlw.recipe.schema import Recipe
@@ -41,10 +42,13 @@ class Composed:
     broken: frozenset[tuple[str, ...]]
 
 
-def compose(path: Path, name: str, sets: Sequence[str] = ()) -> Composed:
-    """Read a recipe file, shown as `name` in problems, with all that it extends, and lay `--set` values over it."""
+def compose(path: Path, name: str, sets: Sequence[str] = (), walls: Sandbox | None = None) -> Composed:
+    """Read a recipe file, shown as `name` in problems, with all that it extends, and lay `--set` values over it.
+
+    Files outside of the `walls` are not opened.
+    """
     root, text = parse.read_file(path, name)
-    return _finish(root, text, path, name, sets)
+    return _finish(root, text, path, name, sets, walls)
 
 
 def compose_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Sequence[str] = ()) -> Composed:
@@ -52,9 +56,11 @@ def compose_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Seque
     return _finish(parse.parse(text, name, folder), text, folder / name, name, sets)
 
 
-def _finish(root: Node, text: str, path: Path, name: str, sets: Sequence[str]) -> Composed:
+def _finish(
+    root: Node, text: str, path: Path, name: str, sets: Sequence[str], walls: Sandbox | None = None
+) -> Composed:
     files = [name]
-    root = _extended(root, name, (path.resolve(),), files)
+    root = _extended(root, name, (path.resolve(),), files, walls)
     problems: list[Problem] = []
     for assignment in sets:
         root = _with_set(root, assignment, problems)
@@ -63,7 +69,7 @@ def _finish(root: Node, text: str, path: Path, name: str, sets: Sequence[str]) -
     return Composed(root, text, tuple(files), (*problems, *references.problems), frozenset(references.broken))
 
 
-def _extended(root: Node, name: str, chain: tuple[Path, ...], files: list[str]) -> Node:
+def _extended(root: Node, name: str, chain: tuple[Path, ...], files: list[str], walls: Sandbox | None) -> Node:
     """Lay a recipe over the files that it extends; `chain` are the files being read, to find a circle."""
     entry = root.value.get("extends")
     root = replace(root, value={key: node for key, node in root.value.items() if key != "extends"})
@@ -71,15 +77,17 @@ def _extended(root: Node, name: str, chain: tuple[Path, ...], files: list[str]) 
         return root
     merged: Node | None = None
     for link in entry.value if isinstance(entry.value, list) else [entry]:
-        layer = _linked(link, name, chain, files)
+        layer = _linked(link, name, chain, files, walls)
         merged = layer if merged is None else merge(merged, layer)
     return (merge(merged, root) if merged else root) or root
 
 
-def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str]) -> Node:
+def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str], walls: Sandbox | None) -> Node:
     if not isinstance(link.value, str) or not link.value or "\0" in link.value:
         _refuse(link, f"expected a file name, got {value_shown(link.value)}")
     target = link.origin / link.value
+    if walls and (refusal := walls.refusal(target)):
+        _refuse(link, f"{shown(link.value, 100)} {refusal}")
     shown_name = shown(os.path.normpath(Path(name).parent / link.value), 200)
     if parse.is_file(target) and target.resolve() in chain:
         circle = [file.name for file in (*chain, target)]
@@ -92,7 +100,7 @@ def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str]) ->
         _refuse(link, f"no such file: {shown_name}{hint}; paths start at the recipe's own folder")
     files.append(shown_name)
     layer, _ = parse.read_file(target, shown_name)
-    return _extended(layer, shown_name, (*chain, target.resolve()), files)
+    return _extended(layer, shown_name, (*chain, target.resolve()), files, walls)
 
 
 def _refuse(node: Node, message: str) -> None:

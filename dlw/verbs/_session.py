@@ -41,9 +41,11 @@ class Session:
     tables: Mapping[str, pa.Table]
 
 
-def begin(reference: str | Path, sets: Sequence[str], run: Run, listener: Listener) -> Session:
+def begin(
+    reference: str | Path, sets: Sequence[str], run: Run, listener: Listener, is_sandboxed: bool = False
+) -> Session:
     """Read recipe and data, fit the fields and write all of it into a new run directory."""
-    loaded = load_recipe(reference, sets)
+    loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
     tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
     recipe = _with_absolute_source(recipe, loaded.root)

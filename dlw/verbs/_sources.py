@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from dlw import registry
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
+from dlw.recipe.places import MIRROR, exists, located
 from dlw.recipe.schema import Block
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MIRROR = "DLW_DATA"
-"""Environment variable: a folder where a source that is not there is looked up by the last part of its path."""
 _HUB = "hub"
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 
@@ -28,9 +27,9 @@ def open_source(source: str | list[str] | Block, root: Path, cache: Path, listen
         name, options = source.type, dict(source.options)
         if name != _HUB and "path" in options:
             path = options["path"]
-            options["path"] = [_place(p, root) for p in path] if isinstance(path, list) else _place(path, root)
+            options["path"] = [located(p, root) for p in path] if isinstance(path, list) else located(path, root)
             for place in [options["path"]] if isinstance(path, str) else options["path"]:
-                if not _exists(place):
+                if not exists(place):
                     raise DataError(_not_found(place, place))
     else:
         name, options = _recognise([source] if isinstance(source, str) else source, root)
@@ -42,30 +41,17 @@ def open_source(source: str | list[str] | Block, root: Path, cache: Path, listen
 def folder_of(source: str | list[str] | Block, root: Path) -> Path:
     """Return the folder that relative picture paths inside the rows start at: the source's own."""
     path = source.options.get("path", ".") if isinstance(source, Block) else source
-    place = Path(_place(path if isinstance(path, str) else path[0], root))
+    place = Path(located(path if isinstance(path, str) else path[0], root))
     return place if place.is_dir() else place.parent
-
-
-def _place(text: str, root: Path) -> str:
-    path = Path(os.path.expanduser(text))
-    here = str(path if path.is_absolute() else root / path)
-    mirror = os.environ.get(MIRROR)
-    if not _exists(here) and mirror and os.path.lexists(Path(mirror) / path.name):
-        return str(Path(mirror) / path.name)
-    return here
-
-
-def _exists(place: str) -> bool:
-    return os.path.lexists(place) or (glob.has_magic(place) and bool(glob.glob(place, recursive=True)))
 
 
 def _recognise(texts: list[str], root: Path) -> tuple[str, dict[str, str | list[str]]]:
     if not texts:
         raise DataError("data.source: the list is empty")
-    places = [_place(text, root) for text in texts]
+    places = [located(text, root) for text in texts]
     names = set()
     for text, place in zip(texts, places, strict=True):
-        if not _exists(place):
+        if not exists(place):
             if len(texts) == 1 and _HUB_ID.match(text):
                 return _HUB, {"path": text}
             raise DataError(_not_found(text, place))

@@ -28,13 +28,15 @@ MATRIX_SIZE = 1024
 MATRIX_TRIES = 12
 
 
-def measure(reference: str | Path, sets: Sequence[str], listener: Listener) -> dict[str, Any]:
+def measure(
+    reference: str | Path, sets: Sequence[str], listener: Listener, is_sandboxed: bool = False
+) -> dict[str, Any]:
     """Return `samples_per_second`, `bare_samples_per_second`, `overhead` (share), `waiting_share`, `flops_per_step`,
     `matrix_peak_flops` (multiplications and additions each count one), `peak_fraction` and `batch_size`."""
     from dlw.engine.progress import Plan
 
     with tempfile.TemporaryDirectory(prefix="dlw-benchmark-") as folder:
-        job, every = prepare_job(reference, sets, Path(folder) / "run", listener)
+        job, every = prepare_job(reference, sets, Path(folder) / "run", listener, is_sandboxed)
     plan = Plan(job.settings, every, job.train.num_rows)
     rows_per_step = job.settings.batch_size * job.settings.accumulate
     engine_seconds, bare_seconds, waiting = take_turns(job, plan, listener)
@@ -53,7 +55,9 @@ def measure(reference: str | Path, sets: Sequence[str], listener: Listener) -> d
     }
 
 
-def prepare_job(reference: str | Path, sets: Sequence[str], folder: Path, listener: Listener) -> tuple[Job, str]:
+def prepare_job(
+    reference: str | Path, sets: Sequence[str], folder: Path, listener: Listener, is_sandboxed: bool = False
+) -> tuple[Job, str]:
     """Read the recipe's training split and build the job as `train` does; return it and how often it would save."""
     from dlw.engine.batches import Resident
     from dlw.engine.hardware import prepare
@@ -61,7 +65,7 @@ def prepare_job(reference: str | Path, sets: Sequence[str], folder: Path, listen
     from dlw.verbs._network import build_job
     from dlw.verbs._session import begin
 
-    session = begin(reference, sets, create_run("benchmark", folder), listener)
+    session = begin(reference, sets, create_run("benchmark", folder), listener, is_sandboxed)
     recipe = session.recipe
     hardware = prepare(recipe.train)
     encoded = session.fitted.encode(

@@ -67,9 +67,10 @@ def benchmark(
     max_regression: float | None = None,
     sets: Sequence[str] = (),
     threads: int | None = None,
+    is_sandboxed: bool = False,
     listener: Listener | None = None,
 ) -> BenchmarkResult:
-    """Measure a run, a bundle or a recipe.
+    """Measure a run, a bundle or a recipe; `is_sandboxed` refuses a recipe whose paths leave its folder.
 
     Raises RequirementError, after saving, if a figure is worse than in the file `against` by more than `max_regression`
     (a share: 0.1 is 10 %).
@@ -89,7 +90,7 @@ def benchmark(
         if batch_sizes is not None:
             raise UsageError("--batch-sizes is for runs and bundles; a recipe trains with its own train.batch_size")
         kind = "recipe"
-        figures, notes = _training(target, sets, listener)
+        figures, notes = _training(target, sets, listener, is_sandboxed)
     result = BenchmarkResult(
         target=str(target),
         kind=kind,
@@ -150,10 +151,12 @@ def _recipe_sizes(folder: Path) -> Sequence[int]:
     return load_recipe(open_run(folder).resolved).recipe.benchmark.batch_sizes
 
 
-def _training(target: Path | str, sets: Sequence[str], listener: Listener) -> tuple[list[Figure], list[str]]:
+def _training(
+    target: Path | str, sets: Sequence[str], listener: Listener, is_sandboxed: bool
+) -> tuple[list[Figure], list[str]]:
     from dlw.verbs import _training_speed
 
-    found = _training_speed.measure(target, sets, listener)
+    found = _training_speed.measure(target, sets, listener, is_sandboxed)
     figures = [
         Figure("training speed", found["samples_per_second"], "rows/s", True),
         Figure("bare loop", found["bare_samples_per_second"], "rows/s"),

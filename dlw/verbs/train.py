@@ -79,11 +79,13 @@ def train(
     sets: Sequence[str] = (),
     dry_run: bool = False,
     allow_inexact: bool = False,
+    is_sandboxed: bool = False,
     code: Sequence[Path] = (),
     listener: Listener | None = None,
 ) -> TrainResult:
     """Train by a recipe (a path or an installed name), or continue the run `resume`.
 
+    `is_sandboxed` refuses a recipe whose paths leave its folder.
     Raises Interrupted, with everything saved, where a signal stopped it.
     """
     listener = listener or Silent()
@@ -99,15 +101,15 @@ def train(
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="dlw-dry-run-") as folder:
             run = create_run("dry-run", Path(folder) / "run")
-            return _dry_run(begin(reference, sets, run, listener), plugins, listener)
-    recipe = load_recipe(reference, sets).recipe
+            return _dry_run(begin(reference, sets, run, listener, is_sandboxed), plugins, listener)
+    recipe = load_recipe(reference, sets, is_sandboxed=is_sandboxed).recipe
     from dlw.engine.hardware import prepare  # after the check: a typo is answered without torch
 
     prepare(recipe.train)
     run = create_run(recipe.name, out)
     with hold(run), _removed_if_refused(run):
         listener = LoggedListener(listener, run.log)
-        return _train(begin(reference, sets, run, listener), plugins, listener)
+        return _train(begin(reference, sets, run, listener, is_sandboxed), plugins, listener)
 
 
 @contextlib.contextmanager

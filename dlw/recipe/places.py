@@ -1,0 +1,100 @@
+"""Which file or folder a data path means, and the walls around a recipe that is not trusted (`--sandbox`).
+
+Relative paths start at the recipe's folder; what is not there is looked up by its last name in the folder DLW_DATA.
+Inside a sandbox every path of the recipe, links followed, must stay in the recipe's folder or in DLW_DATA.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlw.errors import Problem, RecipeError
+from dlw.recipe._show import shown
+from dlw.recipe.find import recipes_folder
+from dlw.recipe.parse import Node
+
+MIRROR = "DLW_DATA"
+"""Environment variable: a folder where a source that is not there is looked up by the last part of its path."""
+
+_SECTIONS = (("data", "source"), ("model",))
+"""Where a recipe may name files and folders."""
+
+
+def located(text: str, root: Path) -> str:
+    """Return where a data path leads: below `root`, or else in the mirror folder if it is only there."""
+    path = Path(os.path.expanduser(text))
+    here = str(path if path.is_absolute() else root / path)
+    mirror = os.environ.get(MIRROR)
+    if not exists(here) and mirror and os.path.lexists(Path(mirror) / path.name):
+        return str(Path(mirror) / path.name)
+    return here
+
+
+def exists(name: str) -> bool:
+    """Tell whether a path, or something that a glob matches, is there."""
+    return os.path.lexists(name) or (glob.has_magic(name) and bool(glob.glob(name, recursive=True)))
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Folders that the paths of a recipe may not leave."""
+
+    roots: tuple[Path, ...]
+
+    @classmethod
+    def around(cls, file: Path) -> Sandbox:
+        """Return the walls around a recipe file: its folder (all installed recipes share one) and DLW_DATA."""
+        folder, installed = file.resolve().parent, recipes_folder().resolve()
+        own = installed if folder.is_relative_to(installed) else folder
+        mirror = os.environ.get(MIRROR)
+        return cls((own, Path(mirror).resolve()) if mirror else (own,))
+
+    def refusal(self, target: str | Path) -> str | None:
+        """Say why a path leads out of the sandbox, None if it stays inside."""
+        try:
+            resolved = Path(target).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            return f"cannot be resolved: {error}"
+        if any(resolved.is_relative_to(root) for root in self.roots):
+            return None
+        allowed = " or ".join(shown(str(root), 200) for root in self.roots)
+        return f"leads to {shown(str(resolved), 200)}, outside of {allowed}, which --sandbox does not allow"
+
+    def check(self, root: Node) -> None:
+        """Raise RecipeError for every text of `data.source` and `model` that is a path out of the sandbox."""
+        problems: list[Problem] = []
+        for section in _SECTIONS:
+            node: Node | None = root
+            for step in section:
+                node = node.value.get(step) if node is not None and isinstance(node.value, dict) else None
+            for text in _texts(node):
+                refusal = self._refused(located(text.value, text.origin))
+                if refusal:
+                    problems.append(text.place.problem(".".join(section), f"{shown(text.value, 100)} {refusal}"))
+        if problems:
+            raise RecipeError(problems)
+
+    def _refused(self, target: str) -> str | None:
+        """Look at the path, at what its glob matches, and at the links below a folder."""
+        found = [target, *(glob.glob(target, recursive=True) if glob.has_magic(target) else [])]
+        refusals = (self.refusal(name) for start in found for name in (start, *_links(start)))
+        return next((refusal for refusal in refusals if refusal), None)
+
+
+def _texts(node: Node | None) -> Iterator[Node]:
+    if node is None:
+        return
+    if isinstance(node.value, str):
+        yield node
+    elif isinstance(node.value, (dict, list)):
+        for child in node.value.values() if isinstance(node.value, dict) else node.value:
+            yield from _texts(child)
+
+
+def _links(folder: str) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder, followlinks=False):
+        yield from (path for name in (*folders, *files) if os.path.islink(path := os.path.join(parent, name)))
