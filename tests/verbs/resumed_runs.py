@@ -1,0 +1,186 @@
+"""Tiny trainings of every family, stopped by real signals at chosen moments, and the bytes that must stay the same."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from unittest import mock
+
+from dlw.engine import loop
+from dlw.errors import Interrupted
+from dlw.runs.layout import Run
+from dlw.runs.steps import saved_steps, step_folder
+from dlw.verbs._session import RunSink
+from dlw.verbs.predict import predict
+from dlw.verbs.train import train
+from tests.verbs.small_runs import people, squares
+
+Moment = Literal["step 1", "mid-epoch", "epoch end", "during validation", "last step"]
+
+TRAIN_ROWS, EPOCHS, ROWS_PER_STEP = 32, 3, {1: 8, 4: 16}
+
+_TABLE = {
+    "source": {"type": "csv", "path": "people.csv", "missing": ["", "unknown"]},
+    "inputs": {"age": "number", "wage": "number", "town": "category"},
+    "target": {"answer": "category"},
+    "augment": [{"type": "column_dropout", "probability": 0.2}, {"type": "number_noise"}],
+}
+_PICTURES = {
+    "source": "squares.csv",
+    "inputs": {"picture": {"type": "image", "height": 8, "width": 8, "channels": 3}},
+    "target": {"answer": "category"},
+    "augment": ["horizontal_flip", {"type": "random_crop", "padding": 1}, {"type": "mixup", "probability": 0.5}],
+}
+FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
+    "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
+    "resnet": (_PICTURES, {"widths": [4], "depths": [1], "dropout": 0.2}),
+    "vit": (_PICTURES, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
+}
+"""Each family's data and the options of its network: a new family joins the tests by one row."""
+
+OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {
+    "sgd": ({"type": "sgd", "lr": 0.01, "momentum": 0.9}, None),
+    "adamw": ({"type": "adamw"}, None),
+    "adamw+ema": ({"type": "adamw"}, 0.9),
+    "muon": ({"type": "muon"}, None),
+}
+"""Each optimizer with the decay of the average that goes with it."""
+
+
+def write_recipe(folder: Path, family: str, optimizer: str, workers: int, accumulate: int) -> Path:
+    """Write the data of a family and a recipe of three epochs beside it; workers stream the rows."""
+    data, options = FAMILIES[family]
+    count = TRAIN_ROWS + 24
+    inputs = (people if data is _TABLE else squares)(folder, count)
+    block, decay = OPTIMIZERS[optimizer]
+    recipe = {
+        "name": "tiny",
+        "task": "classification",
+        "data": {
+            **data,
+            "splits": {"train": f"train[:{TRAIN_ROWS}]", "validation": f"train[{TRAIN_ROWS}:]"},
+            "resident": workers == 0,
+        },
+        "model": {"type": family, **options},
+        "optimizer": block,
+        "train": {
+            "epochs": EPOCHS,
+            "batch_size": ROWS_PER_STEP[accumulate] // accumulate,
+            "accumulate": accumulate,
+            "workers": workers,
+            "ema_decay": decay,
+            "threads": 1,
+        },
+        "checkpoint": {"every": "2 steps"},
+    }
+    assert inputs.parent == folder
+    path = folder / "tiny.yaml"
+    path.write_text(json.dumps(recipe))
+    return path
+
+
+def outcome(folder: Path) -> dict[str, bytes]:
+    """Return the bytes that interruptions must not change: tensors of the last and the best, journal, predictions."""
+    run = Run(folder)
+    words = {word: run.checkpoints / (run.checkpoints / word).read_text().strip() for word in ("last", "best")}
+    found = {
+        f"{word}/{path.name}": path.read_bytes()
+        for word, place in words.items()
+        for path in sorted(place.glob("*.safetensors"))
+    }
+    assert words["last"] == step_folder(run, saved_steps(run)[-1])
+    found["metrics.jsonl"] = run.metrics.read_bytes()
+    inputs = next(folder.parent.glob("*.csv"))
+    predict(folder, [str(inputs)], output=folder / "predictions.csv")
+    found["predictions"] = (folder / "predictions.csv").read_bytes()
+    return found
+
+
+def first_differences(left: dict[str, bytes], right: dict[str, bytes]) -> list[str]:
+    """Return the names whose bytes differ."""
+    return [name for name in {**left, **right} if left.get(name) != right.get(name)]
+
+
+@contextmanager
+def stopped_at(moment: Moment, accumulate: int, number: int = signal.SIGTERM) -> Iterator[None]:
+    """Send this process a signal at a moment of its next training."""
+    per_epoch = TRAIN_ROWS // ROWS_PER_STEP[accumulate]
+    middle, end = per_epoch + per_epoch // 2, EPOCHS * per_epoch
+    step = {"step 1": 1, "mid-epoch": middle, "last step": end}
+    match moment:
+        case "epoch end":
+            after_record = _after(RunSink.record, lambda sink, values: values["step"] == per_epoch, number)
+            with mock.patch.object(RunSink, "record", after_record):
+                yield
+        case "during validation":
+            with mock.patch.object(loop, "answer_batches", _stopping_between_batches(number)):
+                yield
+        case _:
+            after_learn = _after(loop.learn, lambda job, plan, progress, batches: progress.step == step[moment], number)
+            with mock.patch.object(loop, "learn", after_learn):
+                yield
+
+
+@contextmanager
+def stopped_soon(number: int = signal.SIGTERM) -> Iterator[None]:
+    """Send this process a signal after the next step or in the next validation, whichever comes first."""
+    with (
+        mock.patch.object(loop, "learn", _after(loop.learn, lambda *_: True, number)),
+        mock.patch.object(loop, "answer_batches", _stopping_between_batches(number)),
+    ):
+        yield
+
+
+def _after(work: Callable[..., Any], is_due: Callable[..., bool], number: int) -> Callable[..., Any]:
+    def watched(*arguments: Any) -> Any:
+        result = work(*arguments)
+        if is_due(*arguments):
+            signal.raise_signal(number)
+        return result
+
+    return watched
+
+
+def _stopping_between_batches(number: int) -> Callable[..., Any]:
+    """Return answer_batches in small batches, with the signal before the second one."""
+    work = loop.answer_batches
+
+    def answer(predictor: Any, batches: Any, batch_size: int, hardware: Any, is_stopped: Callable[[], bool]) -> Any:
+        asked = 0
+
+        def ask() -> bool:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                signal.raise_signal(number)
+            return is_stopped()
+
+        return work(predictor, batches, batch_size, hardware, ask)
+
+    return answer
+
+
+def train_interrupted(recipe: Path, run: Path, moment: Moment, accumulate: int, resumes: int) -> None:
+    """Train into `run`, stopped at the moment, resumed that often and stopped again as soon as possible in between."""
+    stops = 0
+    for session in range(resumes + 1):
+        stopper = stopped_at(moment, accumulate) if session == 0 else stopped_soon()
+        with stopper if session < resumes else mock.patch.object(loop, "learn", loop.learn):
+            if session == 0:
+                stops += _is_stopped(recipe, out=run)
+            else:
+                stops += _is_stopped(resume=run)
+    assert stops == resumes
+
+
+def _is_stopped(*arguments: Any, **options: Any) -> bool:
+    try:
+        train(*arguments, **options)
+    except Interrupted as stop:
+        return stop.exit_code == 128 + signal.SIGTERM
+    return False
