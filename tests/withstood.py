@@ -10,8 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 Tally = Callable[[int, int], None]
+
+
+def case(name: str, *values: object) -> ParameterSet:
+    """Return a parameter set that counts for this case of the bad inputs."""
+    return pytest.param(*values, marks=pytest.mark.withstands("bad inputs", case=name))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from dlw.columns import to_codes
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
@@ -119,10 +120,26 @@ def _check(table: pa.Table, split: str, settings: Settings) -> None:
     if problems:
         raise DataError(f"{split}: {'; '.join(problems)} (there are {', '.join(table.column_names[:30])})")
     for name in (settings.by, settings.order):
-        if table[name].null_count:
+        codes = to_codes(table[name])[0]
+        if (codes < 0).any():
             raise DataError(
-                f"{split}: column {name}: {table[name].null_count} values are missing; windows need them all"
+                f"{split}: column {name}: {int((codes < 0).sum())} values are missing (first: row "
+                f"{int(np.argmax(codes < 0))}); windows need them all"
             )
+    _refuse_twins(table, split, settings)
+
+
+def _refuse_twins(table: pa.Table, split: str, settings: Settings) -> None:
+    """Raise DataError where one recording has two rows of one moment: their order would be chance."""
+    codes = np.stack([to_codes(table[name])[0] for name in (settings.by, settings.order)], axis=1)
+    _, first = np.unique(codes, axis=0, return_index=True)
+    if len(first) < len(codes):
+        row = int(np.setdiff1d(np.arange(len(codes)), first)[0])
+        group, moment = table[settings.by][row].as_py(), table[settings.order][row].as_py()
+        raise DataError(
+            f"{split}: column {settings.order}: row {row}: {settings.by} {group} has {moment} twice; "
+            "windows need one row a moment"
+        )
 
 
 def _extents(groups: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

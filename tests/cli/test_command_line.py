@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -11,11 +12,15 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dlw.cli.main import COMMANDS, run
+from dlw.runs import disk
+from tests.withstood import case
 
 DLW = [sys.executable, "-m", "dlw"]
 
@@ -25,6 +30,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.withstands("bad inputs", case="C01")
 @pytest.mark.parametrize(
     ("arguments", "nearest"),
     [
@@ -54,20 +60,23 @@ def test_a_typo_is_answered_with_the_nearest_word(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["train", "digits", "-s", "optimizer.lr=abc"], 2, ["optimizer.lr", "abc", "number"]),
-        (["train", "digits", "-s", "nope=1"], 2, ["nope", "unknown key"]),
-        (["train", "digits", "-s", "train.epochs"], 2, ["path=value"]),
-        (["train", "digits", "--workers", "10000"], 2, ["train.workers", "256"]),
-        (["train", "digits", "--threads", "0"], 2, ["train.threads", "1"]),
+        case("C02", ["train", "digits", "-s", "optimizer.lr=abc"], 2, ["optimizer.lr", "abc", "number"]),
+        case("C02", ["train", "digits", "-s", "nope=1"], 2, ["nope", "unknown key"]),
+        case("C02", ["train", "digits", "-s", "train.epochs"], 2, ["path=value"]),
+        case("C06", ["train", "digits", "--device", "cuda:7"], 2, ["train.device: cuda:7", "available: auto, cpu"]),
+        case("C06", ["train", "digits", "--device", "gpu"], 2, ["train.device", "did you mean cuda?"]),
+        case("C05", ["train", "digits", "--out", "/proc/self/run"], 6, ["/proc/self/run", "cannot create"]),
+        case("C07", ["train", "digits", "--workers", "10000"], 2, ["train.workers", "256"]),
+        case("C07", ["train", "digits", "--threads", "0"], 2, ["train.threads", "1"]),
         (["train"], 2, ["which recipe"]),
-        (["train", "--resume"], 4, ["no run"]),
-        (["train", "--resume", "nowhere"], 4, ["not found", "nowhere"]),
-        (["train", "--resume", "."], 4, ["missing", "recipe.yaml"]),
-        (["train", "digits", "--resume"], 4, ["digits"]),
+        case("C03", ["train", "--resume"], 4, ["no run"]),
+        case("C03", ["train", "--resume", "nowhere"], 4, ["not found", "nowhere"]),
+        case("C03", ["train", "--resume", "."], 4, ["missing", "recipe.yaml"]),
+        case("C03", ["train", "digits", "--resume"], 4, ["digits"]),
         (["train", "digits", "--resume", "runs/digits-1"], 2, ["its own recipe"]),
         (["evaluate"], 2, ["missing argument", "RUN"]),
-        (["evaluate", "nowhere"], 4, ["not found"]),
-        (["evaluate", "weights.pt"], 4, ["never loads pickle"]),
+        case("K01", ["evaluate", "nowhere"], 4, ["not found"]),
+        case("K01", ["evaluate", "weights.pt"], 4, ["never loads pickle"]),
         (["benchmark", "x", "--batch-sizes", "1,b"], 2, ["--batch-sizes", "1,64"]),
         (["benchmark", "x", "--max-regression", "lots"], 2, ["--max-regression", "10%"]),
         (["benchmark", "x", "--threads", "none"], 2, ["--threads", "1 to 1024"]),
@@ -89,6 +98,7 @@ def test_what_cannot_be_is_said(
     assert "Traceback" not in told.err
 
 
+@pytest.mark.withstands("bad inputs", case="C04")
 def test_out_is_refused_when_it_holds_something(capsys: pytest.CaptureFixture[str]) -> None:
     Path("full").mkdir()
     Path("full/thing").touch()
@@ -96,10 +106,25 @@ def test_out_is_refused_when_it_holds_something(capsys: pytest.CaptureFixture[st
     assert "--resume" in capsys.readouterr().err
 
 
+@pytest.mark.withstands("bad inputs", case="C05")
 def test_out_is_refused_when_it_is_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").touch()
     assert run(["train", "digits", "--out", "file"]) == 6
     assert "file" in capsys.readouterr().err
+
+
+@pytest.mark.withstands("bad inputs", case="C05")
+def test_out_that_may_not_be_written_says_whose_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(operation: Callable[..., Any], *arguments: Any) -> Any:
+        if operation is os.mkdir:
+            raise PermissionError(errno.EACCES, "Permission denied", str(arguments[0]))
+        return operation(*arguments)
+
+    monkeypatch.setattr(disk, "_call", forbidden)
+    assert run(["train", "digits", "--out", "here"]) == 6
+    assert re.search(r"here: cannot create: Permission denied .*owner .*mode ", capsys.readouterr().err)
 
 
 def test_nothing_asked_is_answered_with_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,6 +197,7 @@ def test_show_puts_changes_in_place(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["train"]["epochs"] == 3
 
 
+@pytest.mark.withstands("bad inputs", case="C08")
 @pytest.mark.parametrize("command", ["list", "recipe schema", "--help", "recipe show digits --resolved"])
 def test_a_reader_that_leaves_is_no_error(command: str) -> None:
     """C08: `| head -1`, and no reader at all."""
@@ -189,6 +215,7 @@ def test_a_full_disk_under_stdout_is_said() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.withstands("bad inputs", case="C09")
 def test_the_c_locale_is_enough() -> None:
     """C09: ASCII streams, whatever the names are."""
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
@@ -219,6 +246,7 @@ def _in_terminal(arguments: list[str], columns: int, **variables: str) -> tuple[
     return process.wait(timeout=60), drawn.decode()
 
 
+@pytest.mark.withstands("bad inputs", case="C09")
 @pytest.mark.parametrize("arguments", [["list"], ["doctor"], ["recipe", "show", "digits"]], ids=" ".join)
 @pytest.mark.parametrize("columns", [20, 80])
 def test_small_and_plain_terminals(arguments: list[str], columns: int) -> None:
@@ -230,6 +258,7 @@ def test_small_and_plain_terminals(arguments: list[str], columns: int) -> None:
         assert not wide
 
 
+@pytest.mark.withstands("bad inputs", case="C09")
 def test_colour_is_for_terminals_that_want_it() -> None:
     assert "\x1b[31merror" in _in_terminal(["evaluate"], 80)[1]
     assert "\x1b" not in _in_terminal(["evaluate"], 80, NO_COLOR="1")[1]
