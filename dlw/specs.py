@@ -7,7 +7,8 @@ A task says what it wants out of the network by an OutputSpec. Nothing here impo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -32,8 +33,12 @@ class FieldSpec:
       category  int64 [F], 0 is "missing or never seen in training", ids of column f run from 1 to sizes[f] - 1
       labels    int8 [L], one column per label: 1 yes, 0 no, -1 not known
       image     uint8 [C, H, W], raw pixels
-    As a *target*, a category has no id 0: ids run from 0 to sizes[0] - 1 and `labels` names them; statistics hold
-    `counts`: for a category one list of rows per id, for labels one [no, yes, not known] per label.
+      mask      uint8 [H, W], the class of each pixel of the picture beside it, 255 where it is not known
+      boxes     float32 [M, 5], class, left, top, right, bottom in pixels of the encoded picture beside it; rows of
+                class -1 fill up
+    `mask` and `boxes` are targets only; `labels` names their classes. As a *target*, a category has no id 0: ids run
+    from 0 to sizes[0] - 1 and `labels` names them; statistics hold `counts`: for a category one list of rows per id,
+    for labels one [no, yes, not known] per label.
     """
 
     kind: str
@@ -59,10 +64,16 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What a task wants from the network: for kind `vector`, float [B, size].
+    """What a task wants from the network, by `kind`:
 
-    A network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over members and
-    predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
+      vector  float [B, size]
+      map     float [B, size, H, W], one value per class and pixel of the input picture
+      points  float [B, P, 7 + size]: centre x, y and stride of each of P places, the box found there as left, top,
+              right, bottom, and one logit per class; lengths in pixels of the input picture
+      error   float [B, 1, h, w] >= 0, how badly the network explains each part of its own input
+
+    For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
+    members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
     """
 
     kind: str
@@ -79,6 +90,10 @@ class Outcome:
     labels    float [N, L] probabilities         int8 [N, L], -1 where not known
     values    float64 [N, T] in the user's units float64 [N, T]
     quantiles float64 [N, T, Q]                  float64 [N, T]; `levels` holds the Q levels
+    map       uint8 [N, H, W] class ids          uint8 [N, H, W], 255 where not known
+    boxes     float32 [N, D, 6]: class (-1 fills up), left, top, right, bottom, score;  float32 [N, M, 5] as encoded
+    vectors   float32 [N, D], of length 1        int64 [N]
+    scores    float64 [N], higher is stranger    int64 [N], 1 where strange
     """
 
     kind: str
@@ -92,6 +107,17 @@ class Outcome:
     def take(self, rows: np.ndarray) -> Outcome:
         """Return the outcome of some rows (indices or a mask)."""
         return replace(self, prediction=self.prediction[rows], target=self.target[rows])
+
+
+MOST_ROWS_AT_ONCE = 256
+VALUES_AT_ONCE = 2**22
+"""Input values that are answered in one piece: the layers of a network for large pictures fill the memory."""
+
+
+def rows_at_once(shapes: Iterable[Sequence[int]]) -> int:
+    """Return how many rows to answer in one piece, from the shape of one row of each input group."""
+    values = sum(math.prod(shape) for shape in shapes)
+    return max(1, min(MOST_ROWS_AT_ONCE, VALUES_AT_ONCE // max(1, values)))
 
 
 PACKED_KINDS = ("number", "category", "labels")

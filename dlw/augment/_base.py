@@ -1,9 +1,10 @@
 """The contract of an augmentation: a change of one training batch, on tensors, the same on every resume.
 
 A plug-in file holds a docstring, `KINDS` (the input kinds it changes), a frozen pydantic `Settings`, and
-`build(settings, inputs) -> Augment`, where `inputs` are the packed FieldSpecs. Plug-in files import torch inside
-`build` only. All randomness comes from the Draws given with the batch: a function of (seed, epoch, row, place in the
-recipe's list), never of torch's generators, so that resuming needs no replay and workers change nothing.
+`build(settings, groups) -> Augment`, where `groups` are the packed FieldSpecs of the inputs and, as "target", of the
+target: what moves the pixels of a picture moves the mask or the boxes of the target with them. Plug-in files import
+torch inside `build` only. All randomness comes from the Draws given with the batch: a function of (seed, epoch, row,
+place in the recipe's list), never of torch's generators, so that resuming needs no replay and workers change nothing.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ Change = Callable[[Tensor, Draws, FieldSpec], Tensor]
 """Pictures [B, C, H, W], draws and spec to pictures of the same number type."""
 
 
-def each_image(inputs: Mapping[str, FieldSpec], change: Change) -> Augment:
+def each_image(groups: Mapping[str, FieldSpec], change: Change) -> Augment:
     """Return an augmentation that applies `change` to every image group."""
-    images = {name: spec for name, spec in inputs.items() if spec.kind == "image"}
+    images = {name: spec for name, spec in groups.items() if spec.kind == "image"}
 
     def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         return {**batch, **{name: change(batch[name], draws, spec) for name, spec in images.items()}}

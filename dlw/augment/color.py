@@ -21,13 +21,13 @@ class Settings(AugmentSettings):
     saturation: float = Field(0.0, ge=0, le=1, description="Strength of the change of saturation; colour only.")
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every image group; raises UsageError for saturation without three channels."""
     from dlw.augment._image_colours import shift_colours
     from dlw.augment._images import each_image
 
-    for name, spec in inputs.items():
+    for name, spec in groups.items():
         if spec.kind == "image" and settings.saturation and spec.shape[0] != 3:
             raise UsageError(f"data.augment: color: saturation needs 3 channels, {name} has {spec.shape[0]}")
     strengths = (settings.brightness, settings.contrast, settings.saturation)
-    return each_image(inputs, lambda image, draws, spec: shift_colours(image, draws, *strengths))
+    return each_image(groups, lambda image, draws, spec: shift_colours(image, draws, *strengths))

@@ -22,11 +22,11 @@ class Settings(AugmentSettings):
     probability: float = Field(0.1, gt=0, lt=1, description="Chance of a value to be forgotten.")
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation: numbers become NaN, categories become id 0."""
     import torch
 
-    num_columns = {kind: inputs[kind].shape[0] for kind in KINDS if kind in inputs}
+    num_columns = {kind: groups[kind].shape[0] for kind in KINDS if kind in groups}
     forgotten = {"number": torch.nan, "category": 0}
 
     def forget(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:

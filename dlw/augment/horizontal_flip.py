@@ -18,9 +18,9 @@ class Settings(AugmentSettings):
     probability: float = Field(0.5, gt=0, le=1, description="Chance of a picture to be mirrored.")
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every image group."""
     from dlw.augment._image_places import flip
     from dlw.augment._images import each_image
 
-    return each_image(inputs, lambda image, draws, spec: flip(image, draws, settings.probability))
+    return each_image(groups, lambda image, draws, spec: flip(image, draws, settings.probability))

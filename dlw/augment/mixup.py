@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlw.augment._base import Augment, AugmentSettings
 from dlw.errors import UsageError
-from dlw.specs import FieldSpec
+from dlw.specs import TARGET, FieldSpec
 
 KINDS = ("image",)
 
@@ -22,10 +22,10 @@ class Settings(AugmentSettings):
     )
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation; raises UsageError unless one picture is the only input."""
     from dlw.augment._image_mixing import blend, mixing
 
-    if [spec.kind for spec in inputs.values()] != ["image"]:
+    if [spec.kind for group, spec in groups.items() if group != TARGET] != ["image"]:
         raise UsageError("data.augment: mixup mixes whole rows, so one image must be the only input")
-    return mixing(inputs, settings.alpha, settings.probability, blend)
+    return mixing(groups, settings.alpha, settings.probability, blend)

@@ -23,12 +23,12 @@ class Settings(AugmentSettings):
     scale: float = Field(0.05, gt=0, le=10, description="Noise as a share of the column's standard deviation.")
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of the number columns."""
     import torch
 
-    num_columns = inputs["number"].shape[0]
-    width_F = torch.tensor(inputs["number"].statistics["std"], dtype=torch.float32) * settings.scale
+    num_columns = groups["number"].shape[0]
+    width_F = torch.tensor(groups["number"].statistics["std"], dtype=torch.float32) * settings.scale
 
     def shake(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         # Box and Muller 1958: two uniform draws make one normal draw; 1 - u keeps the logarithm finite.

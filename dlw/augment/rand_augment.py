@@ -21,11 +21,11 @@ class Settings(AugmentSettings):
     )
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every image group."""
     from dlw.augment._image_random import change_at_random
     from dlw.augment._images import each_image
 
     return each_image(
-        inputs, lambda image, draws, spec: change_at_random(image, draws, settings.rounds, settings.strength)
+        groups, lambda image, draws, spec: change_at_random(image, draws, settings.rounds, settings.strength)
     )

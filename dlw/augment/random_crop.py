@@ -23,13 +23,13 @@ class Settings(AugmentSettings):
     )
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every image group; raises UsageError where pictures are smaller than the move."""
     from dlw.augment._image_places import crop
     from dlw.augment._images import each_image
 
-    for name, spec in inputs.items():
+    for name, spec in groups.items():
         if spec.kind == "image" and min(spec.shape[1:]) <= settings.padding:
             size = "x".join(map(str, spec.shape[1:]))
             raise UsageError(f"data.augment: random_crop: padding {settings.padding} is too large for {name} of {size}")
-    return each_image(inputs, lambda image, draws, spec: crop(image, draws, settings.padding, settings.fill))
+    return each_image(groups, lambda image, draws, spec: crop(image, draws, settings.padding, settings.fill))

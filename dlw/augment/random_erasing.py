@@ -30,10 +30,10 @@ class Settings(AugmentSettings):
         return self
 
 
-def build(settings: Settings, inputs: Mapping[str, FieldSpec]) -> Augment:
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every image group."""
     from dlw.augment._image_places import erase
     from dlw.augment._images import each_image
 
     options = (settings.probability, settings.area, settings.longest, settings.fill)
-    return each_image(inputs, lambda image, draws, spec: erase(image, draws, spec, *options))
+    return each_image(groups, lambda image, draws, spec: erase(image, draws, spec, *options))

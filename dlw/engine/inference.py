@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dlw.engine.batches import Batches, Resident, sequential_plan
 from dlw.engine.hardware import Hardware
-from dlw.specs import INDEX, TARGET, Arrays
+from dlw.specs import INDEX, TARGET, Arrays, rows_at_once
 from dlw.tasks._base import Task
 
 
@@ -33,9 +33,9 @@ class Predictor(nn.Module):
 
 
 def activate(out: Tensor, task: Task) -> dict[str, Tensor]:
-    """Turn a network's output, [B, K] or [B, M, K], into the task's answers [B, ...] in float32."""
+    """Turn a network's output into the task's answers [B, ...] in float32."""
     out = out.float()
-    if out.ndim == 2:
+    if not _has_members(out, task):
         return task.activate(out)
     members = out.shape[1]
     answers = task.activate(out.flatten(0, 1))
@@ -45,15 +45,19 @@ def activate(out: Tensor, task: Task) -> dict[str, Tensor]:
 def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
     """Return the loss of each row [B]; members of an ensemble learn one by one, their losses are averaged."""
     out = out.float()
-    if out.ndim == 2:
+    if not _has_members(out, task):
         return task.loss(out, target)
     members = out.shape[1]
     losses = task.loss(out.flatten(0, 1), target.repeat_interleave(members, dim=0))
     return losses.unflatten(0, (-1, members)).mean(dim=1)
 
 
+def _has_members(out: Tensor, task: Task) -> bool:
+    return task.output.kind == "vector" and out.ndim == 3
+
+
 class Answered(NamedTuple):
-    """Answers to a split; `losses` [N] and `target` [N, ...] where the batches hold a target."""
+    """Answers to a split, condensed by the task; `losses` [N] and `target` [N, ...] where the batches hold a target."""
 
     answers: Arrays
     losses: np.ndarray | None
@@ -67,11 +71,12 @@ def answer_batches(
     batch_size: int,
     hardware: Hardware | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
+    is_condensed: bool = True,
 ) -> Answered | None:
-    """Answer every row in order; None if `is_stopped` turns true on the way."""
+    """Answer every row in order, the answers condensed by the task; None if `is_stopped` turns true on the way."""
     was_training = predictor.training
     predictor.eval()
-    answers: list[dict[str, Tensor]] = []
+    answers: list[Arrays] = []
     losses: list[Tensor] = []
     targets: list[Tensor] = []
     try:
@@ -80,22 +85,24 @@ def answer_batches(
                 return None
             with hardware.autocast() if hardware else nullcontext():
                 out = predictor.network({name: t for name, t in batch.items() if name not in (TARGET, INDEX)})
-            answers.append(activate(out, predictor.task))
+            answered = {name: answer.cpu().numpy() for name, answer in activate(out, predictor.task).items()}
+            answers.append(predictor.task.condense(answered) if is_condensed else answered)
             if TARGET in batch:
                 losses.append(row_losses(out, batch[TARGET], predictor.task))
                 targets.append(batch[TARGET])
     finally:
         predictor.train(was_training)
-    joined = {name: torch.cat([part[name] for part in answers]).cpu().numpy() for name in answers[0]}
+    joined = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
     if not targets:
         return Answered(joined, None, None)
     return Answered(joined, torch.cat(losses).cpu().numpy(), torch.cat(targets).cpu().numpy())
 
 
-def answer_arrays(predictor: Predictor, arrays: Arrays, batch_size: int = 256) -> Arrays:
+def answer_arrays(predictor: Predictor, arrays: Arrays, *, is_condensed: bool = False) -> Arrays:
     """Answer rows held in memory, numpy in and numpy out, on the device the network is on."""
     device = next(predictor.parameters()).device
     inputs = {name: array for name, array in arrays.items() if name != TARGET}
-    result = answer_batches(predictor, Resident(inputs, device), batch_size)
+    batch_size = rows_at_once(array.shape[1:] for array in inputs.values())
+    result = answer_batches(predictor, Resident(inputs, device), batch_size, is_condensed=is_condensed)
     assert result is not None
     return result.answers

@@ -28,11 +28,10 @@ from dlw.engine.optimizers import Optimizer
 from dlw.engine.progress import Plan, Progress
 from dlw.progress import Listener
 from dlw.recipe.schema import Scheduler, Train
-from dlw.specs import INDEX, TARGET, Outcome
+from dlw.specs import INDEX, MOST_ROWS_AT_ONCE, TARGET, Outcome
 from dlw.tasks._base import Task
 
 HEARTBEAT_SECONDS = 0.25
-EVALUATION_BATCH = 256
 
 Metric = Callable[[Outcome], float]
 
@@ -57,6 +56,8 @@ class Job:
     average: Average | None = None
     inputs: frozenset[str] = frozenset()
     """Groups of the batch that the network takes."""
+    answer_rows: int = MOST_ROWS_AT_ONCE
+    """Rows that are validated in one piece."""
 
 
 class Sink(Protocol):
@@ -160,7 +161,7 @@ def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[
     if job.validation is None:
         return record
     network = job.average.network if job.average else job.network
-    result = answer_batches(Predictor(network, job.task), job.validation, EVALUATION_BATCH, job.hardware, is_stopped)
+    result = answer_batches(Predictor(network, job.task), job.validation, job.answer_rows, job.hardware, is_stopped)
     if result is None:
         return None
     assert result.losses is not None

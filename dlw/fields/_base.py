@@ -1,13 +1,15 @@
 """The contract of a field: one kind of raw value, turned once into one compact array.
 
 A plug-in file holds a docstring, the constant `KIND` (see specs.FieldSpec), a frozen pydantic `Settings`, and
-`build(settings, name, role)`, where `role` is "input" or "target". Fields use numpy, pyarrow and at most Pillow or
-soundfile, never torch: an exported bundle predicts with them alone. pyarrow and Pillow are imported inside functions,
-so that checking a recipe does not wait for them.
+`build(settings, name, role)`, where `role` is "input" or "target". A field that lies on a picture (a mask, boxes) sets
+`FOLLOWS = "image"`; its `fit` and `encode` take the recipe's picture column as the last argument, a Beside. Fields use
+numpy, pyarrow and at most Pillow or soundfile, never torch: an exported bundle predicts with them alone. pyarrow and
+Pillow are imported inside functions, so that checking a recipe does not wait for them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +32,14 @@ class FieldSettings(BaseModel):
     """Base of every field's Settings: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Beside(NamedTuple):
+    """The picture column that a mask or boxes lie on: its raw values row by row, what it learned, its settings."""
+
+    values: pa.ChunkedArray
+    state: State
+    settings: Mapping[str, Any]
 
 
 class Encoded(NamedTuple):

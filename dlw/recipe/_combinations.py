@@ -21,9 +21,6 @@ from dlw.recipe._validate import Path
 
 Report = tuple[Path, str]
 
-OUTCOMES = {"category": ("classes",), "labels": ("labels",), "number": ("values",)}
-"""Target kind -> Outcome kinds a metric may read."""
-
 SPLITS = ("train", "validation", "test")
 
 _CONDITION = re.compile(
@@ -109,19 +106,28 @@ def _target(view: View) -> Iterator[Report]:
 
 
 def _model(view: View) -> Iterator[Report]:
-    model = view.plugins.get(("model",))
+    model, task = view.plugins.get(("model",)), view.plugins.get(("task",))
     if model is None:
         return
-    kinds = view.fields("inputs")
-    wrong = {column: kind for column, kind in kinds.items() if kind not in model.INPUTS}
+    kinds = set(view.fields("inputs").values())
+    wanted = task.OUTPUT if task else None
+    others = [(name, registry.load("models", name)) for name in registry.names("models")]
+    fitting = [
+        name for name, other in others if kinds <= set(other.INPUTS) and (wanted is None or wanted in other.OUTPUTS)
+    ]
+    wrong = {column: kind for column, kind in view.fields("inputs").items() if kind not in model.INPUTS}
     if wrong:
-        others = {name: registry.load("models", name).INPUTS for name in registry.names("models")}
-        fitting = [name for name, inputs in others.items() if set(kinds.values()) <= set(inputs)]
         column, kind = next(iter(wrong.items()))
         yield (
             ("data", "inputs", column),
             f"model {_name(model)} takes {_list(model.INPUTS)}, this field is {kind}"
-            f"{_fitting('models', fitting, ' and '.join(dict.fromkeys(kinds.values())))}",
+            f"{_fitting('models', fitting, ' and '.join(sorted(kinds)))}",
+        )
+    elif task is not None and wanted not in model.OUTPUTS:
+        yield (
+            ("model", "type") if isinstance(view.get("model"), Mapping) else ("model",),
+            f"model {_name(model)} answers with a {_list(model.OUTPUTS)}, task {_name(task)} needs a {wanted}"
+            f"{_fitting('models', fitting, f'task {_name(task)} and these inputs')}",
         )
 
 
@@ -200,7 +206,8 @@ def _outcomes(view: View) -> tuple[str, ...]:
         return ()
     if view.get("task", "quantiles") is not None:
         return ("quantiles",)
-    return OUTCOMES.get(kinds.pop(), ())
+    given: tuple[str, ...] = task.TARGETS[kinds.pop()]
+    return tuple(kind for kind in given if kind != "quantiles")
 
 
 def _splits(view: View) -> Iterator[Report]:

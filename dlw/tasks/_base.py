@@ -1,8 +1,8 @@
 """The contract of a task: what comes out of the network and how it is judged.
 
-A plug-in file holds a docstring, `TARGETS` (the target kinds it accepts, see specs.FieldSpec), `OUTCOMES` (the Outcome
-kinds it can give, see specs.Outcome), a frozen pydantic `Settings`, and `build(settings, target)`, where `target` is
-the packed FieldSpec of the recipe's target columns.
+A plug-in file holds a docstring, `TARGETS` (target kind it accepts -> Outcome kinds it can give for it, see
+specs.FieldSpec and specs.Outcome), `OUTPUT` (the kind of specs.OutputSpec it asks for), a frozen pydantic `Settings`,
+and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns.
 Files import torch only inside the functions that compute with tensors, so that a bundle decodes without it.
 Shape legend: B rows, K outputs.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from dlw.specs import Outcome, OutputSpec
+from dlw.specs import Arrays, Outcome, OutputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,10 @@ class Task(Protocol):
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Turn the network's output [B, K] into named answers in the user's units; traced into every export."""
         ...
+
+    def condense(self, answers: Arrays) -> Arrays:
+        """Keep of a batch's answers what `outcome` and `decode` read: a whole split of raw answers may not fit."""
+        return answers
 
     def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
         """Lay answers beside the encoded target for the metrics."""

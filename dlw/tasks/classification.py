@@ -14,13 +14,13 @@ from pydantic import Field
 
 from dlw.errors import DataError, did_you_mean
 from dlw.specs import FieldSpec, Outcome, OutputSpec
-from dlw.tasks._base import TaskSettings
+from dlw.tasks._base import Task, TaskSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TARGETS = ("category", "labels")
-OUTCOMES = ("classes", "labels")
+TARGETS = {"category": ("classes",), "labels": ("labels",)}
+OUTPUT = "vector"
 
 MAX_PROBABILITY_COLUMNS = 100
 """With more classes than this, predictions hold `label` and `probability` only."""
@@ -62,7 +62,7 @@ def build(settings: Settings, target: FieldSpec) -> ClassTask | LabelsTask:
     return ClassTask(settings, target)
 
 
-class ClassTask:
+class ClassTask(Task):
     """One label per row: softmax. Answers {"probabilities": [B, K]}."""
 
     def __init__(self, settings: Settings, target: FieldSpec) -> None:
@@ -113,7 +113,7 @@ class ClassTask:
         return columns
 
 
-class LabelsTask:
+class LabelsTask(Task):
     """Any number of labels per row: one sigmoid each. Answers {"probabilities": [B, L]}."""
 
     def __init__(self, settings: Settings, target: FieldSpec) -> None:

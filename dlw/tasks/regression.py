@@ -14,13 +14,13 @@ from pydantic import Field, model_validator
 
 from dlw.errors import DataError
 from dlw.specs import FieldSpec, Outcome, OutputSpec
-from dlw.tasks._base import TaskSettings
+from dlw.tasks._base import Task, TaskSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TARGETS = ("number",)
-OUTCOMES = ("values", "quantiles")
+TARGETS = {"number": ("values", "quantiles")}
+OUTPUT = "vector"
 
 Level = Annotated[float, Field(gt=0, lt=1)]
 
@@ -59,7 +59,7 @@ def build(settings: Settings, target: FieldSpec) -> RegressionTask:
     return RegressionTask(settings, target)
 
 
-class RegressionTask:
+class RegressionTask(Task):
     """Numbers. Answers {"values": [B, T]}, with quantiles also {"quantiles": [B, T, Q]}, in the user's units."""
 
     def __init__(self, settings: Settings, target: FieldSpec) -> None:

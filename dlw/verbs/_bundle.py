@@ -23,7 +23,7 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block
 from dlw.runs import disk
-from dlw.specs import TARGET, Arrays
+from dlw.specs import TARGET, Arrays, rows_at_once
 from dlw.tasks._base import Task
 from dlw.verbs._fitted import Fitted
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 BUNDLE_FILE, FIELDS_FILE, PARITY_FILE, RECIPE_FILE = "bundle.json", "fields.json", "parity.json", "recipe.resolved.yaml"
 BUNDLE_VERSION = 1
-ROWS_AT_ONCE = 256
 MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 64 * 2**30
 
@@ -50,18 +49,24 @@ class Answerer:
     fitted: Fitted
     task: Task
     answer: Callable[[Arrays], Arrays]
+    """Raw answers, as the network gives them, to rows in one piece."""
     model_bytes: int
     step: int
     source: Block | None
     """How the recipe reads its data, where it says so in the long form."""
 
-    def answer_rows(self, arrays: Arrays, rows_at_once: int = ROWS_AT_ONCE) -> Arrays:
-        """Answer in pieces, so that memory does not grow with the number of rows; there must be one at least."""
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows are answered in one piece."""
+        return rows_at_once(spec.shape for spec in self.fitted.inputs.values())
+
+    def answer_rows(self, arrays: Arrays) -> Arrays:
+        """Answer in pieces, condensed by the task, so that memory does not grow; there must be one row at least."""
         inputs = {name: array for name, array in arrays.items() if name != TARGET}
-        total = len(next(iter(inputs.values())))
+        total, step = len(next(iter(inputs.values()))), self.rows_at_once
         parts = [
-            self.answer({name: array[start : start + rows_at_once] for name, array in inputs.items()})
-            for start in range(0, total, rows_at_once)
+            self.task.condense(self.answer({name: array[start : start + step] for name, array in inputs.items()}))
+            for start in range(0, total, step)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -86,7 +91,7 @@ def open_target(folder: Path, threads: int | None = None, listener: Listener | N
         format="run",
         fitted=trained.fitted,
         task=trained.task,
-        answer=lambda arrays: answer_arrays(predictor, arrays, batch_size=ROWS_AT_ONCE),
+        answer=lambda arrays: answer_arrays(predictor, arrays),
         model_bytes=sum(tensor.numel() * tensor.element_size() for tensor in predictor.state_dict().values()),
         step=trained.step,
         source=source if isinstance(source := trained.recipe.data.source, Block) else None,

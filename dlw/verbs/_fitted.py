@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from dlw import registry
 from dlw.errors import DataError, did_you_mean
-from dlw.fields._base import Field, Role, State
+from dlw.fields._base import Beside, Field, Role, State
 from dlw.progress import Listener
 from dlw.recipe.schema import Block, Recipe
 from dlw.specs import TARGET, Arrays, FieldSpec, pack_arrays, pack_specs
@@ -94,7 +94,9 @@ class Fitted:
         arrays: Arrays = {}
         bad: list[tuple[int, str, str]] = []
         for column in used:
-            encoded = column.field.encode(table[column.name], column.state)
+            encoded = column.field.encode(
+                table[column.name], column.state, *_beside(column.name, column.type, self.columns, table)
+            )
             arrays[column.name] = encoded.array
             bad += [(row, column.name, why) for row, why in encoded.bad.items()]
             for note in encoded.notes:
@@ -145,6 +147,17 @@ class Fitted:
             listener.line(f"columns that training did not have are ignored: {', '.join(extra[:10])}")
 
 
+def _beside(name: str, type: str, columns: Iterable[Column], table: pa.Table) -> tuple[Beside, ...]:
+    """Return the picture column that a field lies on, nothing for a field that stands alone."""
+    kind = getattr(registry.load("fields", type), "FOLLOWS", None)
+    if kind is None:
+        return ()
+    found = [other for other in columns if other.role == "input" and other.spec.kind == kind]
+    if len(found) != 1:
+        raise DataError(f"column {name} lies on a picture: there must be one {kind} input, {len(found)} found")
+    return (Beside(table[found[0].name], found[0].state, found[0].settings),)
+
+
 def missing_columns(missing: list[str], found: list[str]) -> str:
     """Say which columns are not there, with the nearest names that are."""
     told = ", ".join(f"{name}{did_you_mean(name, found)}" for name in missing[:5])
@@ -170,8 +183,10 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
     missing = [name for name, _, _ in blocks if name not in train.column_names]
     if missing:
         raise DataError(missing_columns(missing, train.column_names))
-    columns = tuple(_fit_column(name, block, role, train, listener) for name, block, role in blocks)
-    fitted = Fitted(columns, tuple(train.column_names))
+    columns: list[Column] = []
+    for name, block, role in blocks:
+        columns.append(_fit_column(name, block, role, columns, train, listener))
+    fitted = Fitted(tuple(columns), tuple(train.column_names))
     if not fitted.inputs:
         raise DataError("no input column is left: each is constant or empty in the training split")
     targets = {column.spec.kind for column in columns if column.role == "target"}
@@ -183,10 +198,12 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
     return fitted
 
 
-def _fit_column(name: str, block: Block, role: Role, train: pa.Table, listener: Listener) -> Column:
+def _fit_column(
+    name: str, block: Block, role: Role, before: Iterable[Column], train: pa.Table, listener: Listener
+) -> Column:
     module = registry.load("fields", block.type)
     settings = module.Settings.model_validate(block.options)
-    state = module.build(settings, name, role).fit(train[name])
+    state = module.build(settings, name, role).fit(train[name], *_beside(name, block.type, before, train))
     for note in state.pop("notes", ()):
         listener.warn(note)
     if "dropped" in state:

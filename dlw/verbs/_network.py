@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlw import registry
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
-from dlw.specs import Outcome
+from dlw.specs import TARGET, Outcome, rows_at_once
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def build_job(
     task = build_task(recipe, fitted)
     network = place(build_network(recipe, fitted, task), hardware.device)
     monitor, is_higher_better = monitored(recipe, task)
+    groups = {**fitted.inputs, TARGET: fitted.target}
     augments = [
-        registry.load("augment", block.type).build(settings("augment", block), fitted.inputs)
-        for block in recipe.data.augment
+        registry.load("augment", block.type).build(settings("augment", block), groups) for block in recipe.data.augment
     ]
     return Job(
         network=network,
@@ -95,4 +95,5 @@ def build_job(
         is_higher_better=is_higher_better,
         average=Average(network, recipe.train.ema_decay) if recipe.train.ema_decay else None,
         inputs=frozenset(fitted.inputs),
+        answer_rows=rows_at_once(spec.shape for spec in fitted.inputs.values()),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
 from dlw.specs import Arrays
-from dlw.verbs._bundle import ROWS_AT_ONCE, Answerer, open_target
+from dlw.verbs._bundle import Answerer, open_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,7 +117,7 @@ def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> It
     specs = answerer.fitted.inputs
     pictures = [name for name, spec in specs.items() if spec.kind == "image"]
     row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
-    rows_at_once = max(ROWS_AT_ONCE, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
+    rows_at_once = max(answerer.rows_at_once, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
     return read_pieces(inputs, Reading(pictures[0] if pictures else None, answerer.source, rows_at_once), listener)
 
 

@@ -24,11 +24,12 @@ from dlw.errors import NonFiniteError, UsageError
 from dlw.progress import Silent
 from dlw.recipe.schema import SGD, AdamW, EarlyStopping, Muon, Scheduler, Train
 from dlw.specs import Outcome, OutputSpec
+from dlw.tasks._base import Task
 
 CPU = Hardware(torch.device("cpu"), "fp32", 1, False)
 
 
-class SquareTask:
+class SquareTask(Task):
     """Learns one number by squared error."""
 
     output = OutputSpec("vector", 1)

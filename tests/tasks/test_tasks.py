@@ -95,7 +95,7 @@ def test_every_default_metric_scores_the_outcome(name: str, kind: str) -> None:
         module = registry.load("metrics", metric)
         assert outcome.kind in module.KINDS
         assert isinstance(module.compute(outcome, None), float)
-        assert outcome.kind in registry.load("tasks", name).OUTCOMES
+        assert outcome.kind in registry.load("tasks", name).TARGETS[kind]
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
