@@ -17,6 +17,7 @@ from dlw.runs.lock import hold
 Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
 
 
+@pytest.mark.withstands("faults", case="F22")
 @pytest.mark.parametrize("which", ["last", "best"])
 def test_every_load_during_saves_is_whole(run: Run, tensors: Tensors, ears: Any, which: store.Which) -> None:
     saves = 200

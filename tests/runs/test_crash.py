@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
+import resource
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +26,8 @@ from dlw.runs import disk, store
 from dlw.runs.journal import Journal
 from dlw.runs.layout import Run
 from dlw.runs.lock import hold
+from dlw.runs.steps import saved_steps, step_folder
+from tests.withstood import Tally
 
 Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
 BEST = (1, 5)
@@ -57,14 +62,15 @@ def check_sound(run: Run, tensors: Tensors, oldest_last: int) -> int:
     best = store.load(run, "best", Silent())
     assert last.step >= oldest_last
     assert best.step in BEST
+    assert saved_steps(run)[-2:] == list(range(max(1, last.step - 1), last.step + 1)), "the two newest are kept"
     for saved in (last, best):
         for group, members in tensors(saved.step).items():
             assert all(torch.equal(saved.tensors[group][name], tensor) for name, tensor in members.items())
     return last.step
 
 
-def recorded(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
-    """Return the disk calls that saving step 4 makes, in order."""
+def recorded(run: Run, step: int, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
+    """Return the disk calls that saving a step makes, in order."""
     log = []
 
     def door(operation: Callable[..., Any], *arguments: Any) -> Any:
@@ -73,12 +79,12 @@ def recorded(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> lis
 
     with monkeypatch.context() as watched:
         watched.setattr(disk, "_call", door)
-        work(run, 4, tensors)
+        work(run, step, tensors)
     return log
 
 
-def kill_at(call: int, run: Run, tensors: Tensors, *, is_torn: bool) -> None:
-    """Work on step 4 in a child process that dies at disk call `call`, in the middle of the write if torn."""
+def kill_at(call: int, run: Run, step: int, tensors: Tensors, *, is_torn: bool) -> None:
+    """Work on a step in a child process that dies at disk call `call`, in the middle of the write if torn."""
     child = os.fork()
     if child == 0:
         calls = 0
@@ -89,45 +95,52 @@ def kill_at(call: int, run: Run, tensors: Tensors, *, is_torn: bool) -> None:
             if calls == call:
                 if is_torn and operation is os.write:
                     os.write(arguments[0], arguments[1][: len(arguments[1]) // 2])
-                os._exit(9)
+                os.kill(os.getpid(), signal.SIGKILL)
             return None if operation is os.fsync else operation(*arguments)
 
         status = 1
         try:
             disk._call = door
-            work(run, 4, tensors)
+            work(run, step, tensors)
             status = 0
         finally:
             os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.withstands("store killed at each call", case="F01")
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(5, marks=pytest.mark.slow)], ids=str
+)
 def test_killed_at_each_call_of_a_save(
-    run: Run, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, tally: Tally
 ) -> None:
-    start(run, tensors, last=3)
+    start(run, tensors, last=step - 1)
     before, copy = tmp_path / "before", Run(tmp_path / "copy")
     shutil.copytree(run.folder, before)
-    calls = recorded(run, tensors, monkeypatch)
+    calls = recorded(run, step, tensors, monkeypatch)
     start(run, tensors, last=5)
     expected = contents(run.folder)
     plan = [(call, False) for call in range(1, len(calls) + 1)]
     plan += [(call, True) for call, operation in enumerate(calls, start=1) if operation is os.write]
-    seen = []
+    seen, held = [], 0
     for call, is_torn in plan:
         shutil.copytree(before, copy.folder)
-        kill_at(call, copy, tensors, is_torn=is_torn)
-        seen.append(check_sound(copy, tensors, 3))
+        kill_at(call, copy, step, tensors, is_torn=is_torn)
+        if step > 1 or store.has_checkpoint(copy):
+            seen.append(check_sound(copy, tensors, max(1, step - 1)))
         start(copy, tensors, last=5)
-        assert contents(copy.folder) == expected, f"killed at call {call}"
+        held += contents(copy.folder) == expected
         shutil.rmtree(copy.folder)
     assert len(plan) > 60
-    assert set(seen) == {3, 4}
+    assert set(seen) == {step - 1, step} - {0}
+    tally(held, len(plan))
 
 
 def often(error: int) -> Any:
     """Try an error at each call; the rarer ones only when there is time."""
-    marks = () if error in (errno.ENOSPC, errno.EIO) else pytest.mark.slow
+    marks = [pytest.mark.withstands("faults", case="F05" if error == errno.ENOSPC else "F07")]
+    marks += [] if error in (errno.ENOSPC, errno.EIO) else [pytest.mark.slow]
     return pytest.param(error, id=errno.errorcode[error], marks=marks)
 
 
@@ -169,6 +182,65 @@ def test_each_call_of_a_save_may_fail(
     assert all(str(tmp_path) in message and os.strerror(error) in message for message in messages)
 
 
+@pytest.mark.withstands("faults", case="F05")
+@pytest.mark.parametrize("limit_bytes", [0, 1, 40, 300])
+def test_a_limit_on_file_sizes_is_a_full_disk(run: Run, tensors: Tensors, limit_bytes: int) -> None:
+    start(run, tensors, last=3)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+            store.save(run, 4, tensors(4), {}, keep=2, is_best=False)
+        except ResourceError as error:
+            status = error.exit_code
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
+    assert check_sound(run, tensors, 3) == 3
+    assert not [name for name in disk.names(run.checkpoints) if name.startswith(".")]
+
+
+def damage(folder: Path, kind: str, chance: random.Random) -> None:
+    """Cut one file of a checkpoint somewhere, or flip one of its bits."""
+    path = chance.choice(sorted(folder.iterdir()))
+    data = bytearray(path.read_bytes())
+    place = chance.randrange(len(data))
+    if kind == "cut":
+        del data[place:]
+    else:
+        data[place] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("cut", marks=pytest.mark.withstands("faults", case="F09")),
+        pytest.param("flip", marks=pytest.mark.withstands("faults", case="F10")),
+    ],
+)
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_damage_between_runs_costs_one_step_and_no_bit(
+    run: Run, tensors: Tensors, tmp_path: Path, ears: Any, kind: str, count: int
+) -> None:
+    start(run, tensors, last=3)
+    before, copy = tmp_path / "before", Run(tmp_path / "copy")
+    shutil.copytree(run.folder, before)
+    start(run, tensors, last=5)
+    expected = contents(run.folder)
+    chance = random.Random(count)
+    for number in range(count):
+        shutil.copytree(before, copy.folder)
+        damage(step_folder(copy, 3), kind, chance)
+        assert store.load(copy, "last", ears).step == 2
+        assert len(ears.warnings) == number + 1
+        start(copy, tensors, last=5)
+        assert contents(copy.folder) == expected
+        shutil.rmtree(copy.folder)
+
+
+@pytest.mark.withstands("faults", case="F07")
 def test_short_writes_are_finished(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
     def door(operation: Callable[..., Any], *arguments: Any) -> Any:
         if operation is os.write:
@@ -181,6 +253,7 @@ def test_short_writes_are_finished(run: Run, tensors: Tensors, monkeypatch: pyte
     assert len(Journal(run.metrics).read()) == 3
 
 
+@pytest.mark.withstands("faults", case="F12")
 def test_file_cut_while_it_is_read_is_damage(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
     start(run, tensors, last=2)
     victim = store.load(run, 2, Silent()).path / "optimizer.safetensors"
@@ -193,6 +266,29 @@ def test_file_cut_while_it_is_read_is_damage(run: Run, tensors: Tensors, monkeyp
 
     monkeypatch.setattr(disk, "_call", door)
     assert store.load(run, "last", Silent()).step == 1
+
+
+@pytest.mark.withstands("faults", case="F12")
+def test_files_that_another_process_cuts_and_mends_are_whole_or_damage(run: Run, tensors: Tensors) -> None:
+    start(run, tensors, last=2)
+    victim = step_folder(run, 2) / "model.safetensors"
+    whole = victim.read_bytes()
+    child = os.fork()
+    if child == 0:
+        for number in itertools.count():
+            os.truncate(victim, number * 7 % len(whole))
+            victim.write_bytes(whole)
+    try:
+        seen = []
+        while len(seen) < 300:
+            saved = store.load(run, "last", Silent())
+            assert torch.equal(saved.tensors["model"]["matrix"], tensors(saved.step)["model"]["matrix"])
+            seen.append(saved.step)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert set(seen) <= {1, 2}
+    assert 1 in seen
 
 
 @dataclass
@@ -283,6 +379,7 @@ def restore(remains: Remains, target: Path) -> None:
             (target / name).write_bytes(data)
 
 
+@pytest.mark.withstands("faults", case="F04")
 @pytest.mark.parametrize("steps", [(1, 2), (3, 4, 5)], ids=["first saves", "later saves"])
 def test_power_lost_at_each_call_of_a_save(
     run: Run, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[int, ...]

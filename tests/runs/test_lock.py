@@ -49,6 +49,7 @@ def holder(run: Run) -> int:
     return pid
 
 
+@pytest.mark.withstands("faults", case="F21")
 def test_second_training_is_told_who_holds_it_within_a_second(run: Run) -> None:
     pid = holder(run)
     start = time.monotonic()
@@ -61,6 +62,7 @@ def test_second_training_is_told_who_holds_it_within_a_second(run: Run) -> None:
     exit_status(pid)
 
 
+@pytest.mark.withstands("faults", case="F21")
 def test_lock_of_a_dead_process_is_taken_over(run: Run) -> None:
     pid = holder(run)
     os.kill(pid, signal.SIGKILL)
@@ -71,12 +73,14 @@ def test_lock_of_a_dead_process_is_taken_over(run: Run) -> None:
     assert not disk.is_locked(run.lock)
 
 
-def test_of_eight_at_once_exactly_one_runs(run: Run) -> None:
+@pytest.mark.withstands("faults", case="F21")
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_of_eight_at_once_exactly_one_runs(run: Run, rounds: int) -> None:
     def work() -> None:
         with hold(run):
             time.sleep(1.5)
 
-    for _ in range(2):
+    for _ in range(rounds):
         statuses = sorted(exit_status(pid) for pid in [child(work) for _ in range(8)])
         assert statuses == [0, 7, 7, 7, 7, 7, 7, 7]
 

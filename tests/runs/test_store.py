@@ -21,6 +21,7 @@ from dlw.runs import disk, store
 from dlw.runs.layout import Run
 from dlw.runs.manifest import DamagedError, Manifest, read_manifest
 from dlw.runs.steps import saved_steps, step_folder
+from tests.withstood import Tally
 
 Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
 
@@ -134,6 +135,7 @@ def test_training_on_after_a_fallback_keeps_what_is_sound(run: Run, tensors: Ten
     assert store.load(run, "last", Silent()).step == 15
 
 
+@pytest.mark.withstands("faults", case="F11")
 def test_all_damaged_is_an_error_and_nothing_is_lost(run: Run, tensors: Tensors) -> None:
     for step in (1, 2):
         flip(save(run, step, tensors) / "model.safetensors", 100)
@@ -187,10 +189,12 @@ def test_pointers_are_no_authority(run: Run, tensors: Tensors) -> None:
     assert (run.checkpoints / "best").read_text() == "step-0000000001\n"
 
 
-def unnoticed_flips(run: Run, tensors: Tensors, count: int, seed: int) -> int:
-    """Flip `count` random bits over all files and each byte of the headers, one at a time; count those that pass."""
+@pytest.mark.withstands("bit flips", case="F10")
+@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
+def test_every_flipped_bit_is_noticed(run: Run, tensors: Tensors, count: int, tally: Tally) -> None:
+    """Flip random bits over all files and one of each byte of the headers, one at a time."""
     folder = save(run, 1, tensors)
-    chance = random.Random(seed)
+    chance = random.Random(count)
     files = sorted(folder.iterdir())
     plan = [(path, chance.randrange(path.stat().st_size * 8)) for path in chance.choices(files, k=count)]
     plan += [
@@ -205,30 +209,28 @@ def unnoticed_flips(run: Run, tensors: Tensors, count: int, seed: int) -> int:
             noticed += str(path) in str(error) and "checksum differs" in str(error)
         flip(path, bit)
     assert same(store.load(run, 1, Silent()), tensors)
-    return len(plan) - noticed
+    tally(noticed, len(plan))
 
 
-def test_every_flipped_bit_is_noticed(run: Run, tensors: Tensors) -> None:
-    assert unnoticed_flips(run, tensors, 300, seed=0) == 0
-
-
-@pytest.mark.slow
-def test_every_one_of_many_flipped_bits_is_noticed(run: Run, tensors: Tensors) -> None:
-    assert unnoticed_flips(run, tensors, 2000, seed=1) == 0
-
-
+@pytest.mark.withstands("truncations")
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
-def test_every_truncation_is_noticed(run: Run, tensors: Tensors, name: str) -> None:
-    path = save(run, 1, tensors) / name
+def test_every_truncation_is_noticed(run: Run, tensors: Tensors, name: str, tally: Tally) -> None:
+    state = {"seen": 1, "padding": list(range(100))}
+    path = store.save(run, 1, tensors(1), state, keep=2, is_best=False) / name
     whole = path.read_bytes()
-    for size in random.Random(0).sample(range(len(whole)), min(125, len(whole))):
+    lengths = [0, 1, len(whole) - 1, *random.Random(0).sample(range(2, len(whole) - 1), 122)]
+    noticed = 0
+    for size in lengths:
         path.write_bytes(whole[:size])
         expected = "checksum differs" if name == "manifest.json" else f"expected {len(whole)} bytes, found {size}"
-        with pytest.raises(DamagedError, match=expected):
+        try:
             store.load(run, 1, Silent())
+        except DamagedError as error:
+            noticed += f"{path}: {expected}" in str(error)
     path.write_bytes(whole + b"\0")
     with pytest.raises(DamagedError, match=r"checksum differs|found more than"):
         store.load(run, 1, Silent())
+    tally(noticed, len(lengths))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
@@ -316,6 +318,7 @@ def test_mismatch_names_five_tensors_and_both_shapes() -> None:
     assert text.endswith("layer4: missing in the checkpoint; and 3 more")
 
 
+@pytest.mark.withstands("faults", case="F05")
 def test_space_is_asked_for_first(run: Run, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
     save(run, 1, tensors)
     real = os.statvfs(run.folder)
@@ -358,6 +361,7 @@ def test_nan_score_does_not_spoil_the_checkpoint(run: Run, tensors: Tensors) -> 
     assert store.load(run, "last", Silent()).manifest.score is None
 
 
+@pytest.mark.withstands("faults", case="F25")
 @pytest.mark.parametrize("copy", ["moved", "copied", "packed"])
 def test_run_elsewhere_loads_the_same(run: Run, tensors: Tensors, tmp_path: Path, copy: str) -> None:
     save(run, 1, tensors)
