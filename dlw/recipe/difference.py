@@ -11,7 +11,7 @@ from dlw.recipe.compose import resolve
 
 def diff(left: Loaded, right: Loaded) -> list[tuple[str, Any, Any]]:
     """Return (path, value left, value right) of every difference, in the order of the recipe; None: not there."""
-    first, second = (dict(_leaves(resolve(loaded.recipe), "")) for loaded in (left, right))
+    first, second = (dict(leaves(resolve(loaded.recipe), "")) for loaded in (left, right))
     paths = [*first, *(path for path in second if path not in first)]
     return [
         (path, first.get(path), second.get(path))
@@ -20,7 +20,7 @@ def diff(left: Loaded, right: Loaded) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield (path, value) of everything but mappings; lists of mappings are gone into, others are one value."""
     if isinstance(value, dict) and value:
         children = [(str(key), child) for key, child in value.items()]
@@ -30,4 +30,4 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
         return
     for step, child in children:
-        yield from _leaves(child, f"{path}.{step}" if path else step)
+        yield from leaves(child, f"{path}.{step}" if path else step)

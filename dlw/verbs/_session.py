@@ -15,6 +15,7 @@ from dlw.errors import RunError, UsageError
 from dlw.progress import Listener
 from dlw.recipe.check import load_recipe
 from dlw.recipe.compose import dump, resolve
+from dlw.recipe.difference import leaves
 from dlw.recipe.schema import Block, Recipe
 from dlw.runs import disk, environment, store
 from dlw.runs.journal import Journal
@@ -82,14 +83,26 @@ def _with_absolute_source(recipe: Recipe, root: Path) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})
 
 
-def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]], device: str) -> dict[str, Any]:
-    """Return what must be equal for an exact resume: versions, threads, kernels, `--code` files, the data itself."""
+_WITHOUT_BITS = (
+    *("name", "evaluate", "export", "benchmark", "data.source", "data.resident", "checkpoint.keep"),
+    *("train.device", "train.threads", "train.workers", "train.tensorboard"),
+)
+"""Parts of a recipe that change no weight, or that the fingerprint holds as they turned out."""
+
+
+def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]], device: str, recipe: Recipe) -> dict[str, Any]:
+    """Return what must be equal for an exact resume: versions, threads, kernels, `--code` files, data and recipe."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
         digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
     plugins = {f"{room}/{name}": sha256 for room, name, sha256 in code}
-    return {**environment.fingerprint(device), "data": digest.hexdigest(), "code": plugins}
+    written = {
+        f"recipe: {path}": value
+        for path, value in leaves(resolve(recipe), "")
+        if not any(f"{path}.".startswith(f"{part}.") for part in _WITHOUT_BITS)
+    }
+    return {**environment.fingerprint(device), "data": digest.hexdigest(), "code": plugins, **written}
 
 
 class RunSink:

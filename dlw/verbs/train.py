@@ -188,7 +188,7 @@ def _prepare(
         listener.warn("there is no validation split: the last checkpoint counts as the best")
     parameters = sum(parameter.numel() for parameter in job.network.parameters())
     listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")
-    return job, fingerprint(printed, plugins, str(hardware.device))
+    return job, fingerprint(printed, plugins, str(hardware.device), recipe)
 
 
 def _batches(
