@@ -11,8 +11,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,9 +25,10 @@ from dlw.engine.batches import Batch, Batches, training_plan
 from dlw.engine.draws import RowDraws
 from dlw.engine.hardware import Hardware
 from dlw.engine.inference import Predictor, answer_batches, row_losses
-from dlw.engine.nonfinite import explain
+from dlw.engine.nonfinite import explain_loss, explain_tensors, not_finite
 from dlw.engine.optimizers import Optimizer
 from dlw.engine.progress import Plan, Progress
+from dlw.errors import NonFiniteError
 from dlw.progress import Listener
 from dlw.recipe.schema import Scheduler, Train
 from dlw.specs import INDEX, MOST_ROWS_AT_ONCE, TARGET, Outcome
@@ -79,6 +82,12 @@ def run(
 
     Raises NonFiniteError, with nothing of the bad step saved.
     """
+
+    def save(*, is_best: bool) -> None:
+        _require_finite(job, plan, progress)
+        sink.save(job, progress, is_best=is_best)
+        plan.note_save(progress)
+
     batches = training_batches(job, plan, progress)
     meter = _Meter(job, plan, progress, listener)
     plan.note_save(progress)
@@ -91,7 +100,7 @@ def run(
         if plan.is_validation_due(progress):
             outcome = _validate(job, progress, meter, is_stopped)
             if outcome is None:
-                sink.save(job, progress, is_best=False)
+                save(is_best=False)
                 return False
             is_best = progress.note(outcome.get(job.monitor), job.is_higher_better, job.settings.early_stopping)
             sink.record(outcome)
@@ -103,8 +112,7 @@ def run(
         is_stopping = is_stopped() and not is_last
         progress.is_finished = is_last
         if is_best or is_last or is_stopping or plan.is_save_due(progress):
-            sink.save(job, progress, is_best=is_best)
-            plan.note_save(progress)
+            save(is_best=is_best)
         if is_last or is_stopping:
             return is_last
 
@@ -118,7 +126,10 @@ def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) ->
     for _ in range(job.settings.accumulate):
         _backward(job, next(batches), progress, plan)
     if job.settings.clip_norm:
-        nn.utils.clip_grad_norm_(job.network.parameters(), job.settings.clip_norm)
+        norm = nn.utils.clip_grad_norm_(job.network.parameters(), job.settings.clip_norm)
+        if job.hardware.device.type == "cpu" and not math.isfinite(norm.item()):
+            broken = not_finite({name: p.grad for name, p in job.network.named_parameters() if p.grad is not None})
+            raise explain_tensors(progress.step + 1, broken, "gradients are", _rows(job, plan, progress.step))
     job.optimizer.step(schedules.factor(job.scheduler, progress.step, plan.total_steps))
     if job.average:
         job.average.update(job.network, progress.step)
@@ -127,8 +138,18 @@ def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) ->
 
 def training_batches(job: Job, plan: Plan, progress: Progress) -> Iterator[Batch]:
     """Yield the run's batches, for ever, from where it stands."""
-    start = plan.first_batch(progress)
-    return job.train.stream(training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, start))
+    return job.train.stream(_row_plan(job, plan, progress.step))
+
+
+def _row_plan(job: Job, plan: Plan, step: int) -> Iterator[np.ndarray]:
+    """Yield the row numbers of each batch from step `step` (from 0) on."""
+    start = plan.first_batch(step)
+    return training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, start)
+
+
+def _rows(job: Job, plan: Plan, step: int) -> list[int]:
+    """Return the training rows of one step (from 0)."""
+    return [int(row) for rows in islice(_row_plan(job, plan, step), job.settings.accumulate) for row in rows]
 
 
 def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:
@@ -137,7 +158,9 @@ def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:
         batch = augment(batch, RowDraws(job.seed, plan.epoch(progress), batch[INDEX], place))
     loss = batch_loss(job, batch)
     if job.hardware.device.type == "cpu" and not math.isfinite(loss.item()):
-        raise explain(job.network, batch, progress.step)
+        if broken := not_finite(dict(job.network.named_parameters())):
+            raise _left_by_last_step(job, plan, progress, broken)
+        raise explain_loss(job.network, batch, progress.step + 1)
     (loss / job.settings.accumulate).backward()
     progress.add_loss(loss.detach())
 
@@ -156,6 +179,7 @@ def batch_loss(job: Job, batch: Batch) -> Tensor:
 
 def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[[], bool]) -> dict[str, float] | None:
     """Score the averaged (or the plain) network; None if a stop came on the way."""
+    _require_finite(job, meter.plan, progress)
     meter.check_finite()
     record: dict[str, float] = {"step": progress.step, "epoch": meter.plan.passes(progress), **progress.interval_loss()}
     if job.validation is None:
@@ -170,6 +194,21 @@ def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[
     record["validation/loss"] = float(result.losses.mean())
     record |= {f"validation/{name}": metric(outcome) for name, metric in job.metrics.items()}
     return record
+
+
+def _require_finite(job: Job, plan: Plan, progress: Progress) -> None:
+    """Raise NonFiniteError if anything that a checkpoint would keep is not finite."""
+    state = {**job.network.state_dict(), **{f"optimizer {name}": t for name, t in job.optimizer.state().items()}}
+    if job.average:
+        state |= {f"average {name}": tensor for name, tensor in job.average.network.state_dict().items()}
+    if broken := not_finite(state):
+        raise _left_by_last_step(job, plan, progress, broken)
+
+
+def _left_by_last_step(job: Job, plan: Plan, progress: Progress, broken: Sequence[str]) -> NonFiniteError:
+    is_known = job.hardware.device.type == "cpu" and progress.step > 0
+    rows = _rows(job, plan, progress.step - 1) if is_known else None
+    return explain_tensors(progress.step, broken, "weights are", rows)
 
 
 def _seed_step(job: Job, step: int) -> None:
@@ -206,4 +245,5 @@ class _Meter:
     def check_finite(self) -> None:
         """Raise NonFiniteError if the running loss left the finite numbers (devices where each step is not checked)."""
         if not all(math.isfinite(value) for value in self._progress.interval_loss().values()):
-            raise explain(self._job.network, None, self._progress.step)
+            _require_finite(self._job, self.plan, self._progress)
+            raise explain_tensors(self._progress.step, ["train/loss"], "the running mean is", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,33 +12,60 @@ from dlw.engine.batches import Batch
 from dlw.errors import NonFiniteError
 from dlw.specs import INDEX, TARGET
 
-
-def explain(network: nn.Module, batch: Batch | None, step: int) -> NonFiniteError:
-    """Return the error to raise: names the step, the first layer with a non-finite output and the rows."""
-    parts = [f"training left the finite numbers at step {step + 1}"]
-    broken = [name for name, tensor in network.state_dict().items() if not _is_finite(tensor)]
-    if broken:
-        parts.append(f"weights are not finite in {', '.join(broken[:5])}")
-    if batch is not None:
-        layer = _first_layer(network, batch)
-        parts.append(f"first non-finite output in layer {layer}" if layer else "the network's output is still finite")
-        bad = [name for name, tensor in batch.items() if name != TARGET and torch.isinf(tensor.double()).any()]
-        if bad:
-            parts.append(f"infinite values in input {', '.join(bad)}")
-        rows = batch[INDEX].tolist()
-        shown = ", ".join(str(row) for row in rows[:8])
-        parts.append(f"training rows of that batch: {shown}{', ...' if len(rows) > 8 else ''} ({len(rows)} rows)")
-    remedy = "nothing of this step was saved; lower optimizer.lr, set train.clip_norm: 1.0 or look at these rows"
-    return NonFiniteError("; ".join(parts) + f". {remedy[0].upper()}{remedy[1:]}.")
+_MOST_NAMED = 8
+_BESIDE_INPUTS = (TARGET, INDEX, "partner", "share")
 
 
-def _first_layer(network: nn.Module, batch: Batch) -> str | None:
-    found: list[str] = []
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold NaN or infinity."""
+    return [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+
+
+def explain_loss(network: nn.Module, batch: Batch, step: int) -> NonFiniteError:
+    """Return the error for a batch whose loss in step `step` (from 1) is not finite though the weights are."""
+    layer, rows = _first_layer(network, batch)
+    parts = [f"first non-finite output in layer {layer}" if layer else "the network's output is still finite"]
+    bad = [name for name, tensor in batch.items() if name not in _BESIDE_INPUTS and torch.isinf(tensor.double()).any()]
+    if bad:
+        parts.append(f"infinite values in input {', '.join(bad)}")
+    if rows is not None and len(rows) < len(batch[INDEX]):
+        parts.append(f"it began in training {_listed(rows.tolist())} of a batch of {len(batch[INDEX])}")
+    else:
+        parts.append(f"training rows of that batch: {_listed(batch[INDEX].tolist())}")
+    return _error(step, parts)
+
+
+def explain_tensors(step: int, names: Sequence[str], what: str, rows: Sequence[int] | None) -> NonFiniteError:
+    """Return the error for weights or gradients that step `step` (from 1) left non-finite.
+
+    `rows` are those the step learned from, where it is known that it was this step.
+    """
+    parts = [f"{what} not finite in {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"]
+    if rows is not None:
+        parts.append(f"training rows of that step: {_listed(rows)}")
+    return _error(step, parts)
+
+
+def _error(step: int, parts: Sequence[str]) -> NonFiniteError:
+    return NonFiniteError(
+        f"training left the finite numbers at step {step}; {'; '.join(parts)}. "
+        "Nothing of this step was saved; lower optimizer.lr, set train.clip_norm: 1.0 or look at these rows."
+    )
+
+
+def _listed(rows: Sequence[int]) -> str:
+    shown = ", ".join(str(row) for row in rows[:_MOST_NAMED])
+    return f"row{'s' if len(rows) != 1 else ''} {shown}" + (f", ... ({len(rows)} rows)" if len(rows) > 8 else "")
+
+
+def _first_layer(network: nn.Module, batch: Batch) -> tuple[str | None, Tensor | None]:
+    """Return the first layer with a non-finite output and, where that has one entry a row, the numbers of the rows."""
+    found: list[tuple[str, Tensor]] = []
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             if not found and isinstance(output, Tensor) and not _is_finite(output):
-                found.append(name)
+                found.append((name, output))
 
         return hook
 
@@ -45,11 +73,16 @@ def _first_layer(network: nn.Module, batch: Batch) -> str | None:
     hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
         with torch.no_grad():
-            network({name: tensor for name, tensor in batch.items() if name not in (TARGET, INDEX, "partner", "share")})
+            network({name: tensor for name, tensor in batch.items() if name not in _BESIDE_INPUTS})
     finally:
         for hook in hooks:
             hook.remove()
-    return found[0] if found else None
+    if not found:
+        return None, None
+    name, output = found[0]
+    if output.ndim == 0 or len(output) != len(batch[INDEX]):
+        return name, None
+    return name, batch[INDEX][~torch.isfinite(output).flatten(1).all(dim=1)]
 
 
 def _is_finite(tensor: Tensor) -> bool:

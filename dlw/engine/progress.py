@@ -94,9 +94,9 @@ class Plan:
         self._saved_at = time.monotonic()
         self._saved_step = -1
 
-    def first_batch(self, progress: Progress) -> int:
-        """Return the number of the next batch of the run."""
-        return progress.step * self._accumulate
+    def first_batch(self, step: int) -> int:
+        """Return the number, in the run, of the first batch of a step (from 0)."""
+        return step * self._accumulate
 
     def epoch(self, progress: Progress) -> int:
         """Return the epoch, from 0, that the next step belongs to."""

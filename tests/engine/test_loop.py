@@ -193,6 +193,7 @@ def test_stops_when_validation_no_longer_improves() -> None:
     assert sink.saved["progress"]["is_finished"]
 
 
+@pytest.mark.withstands("faults", case="F17")
 def test_a_nan_metric_never_becomes_the_best() -> None:
     job = replace(make_job(Train(epochs=2, batch_size=8)), metrics={"error": lambda outcome: math.nan})
     sink = MemorySink()
@@ -201,14 +202,77 @@ def test_a_nan_metric_never_becomes_the_best() -> None:
     assert not any(is_best for _, is_best in sink.saves)
 
 
-def test_a_bad_row_stops_training_before_anything_is_saved() -> None:
-    job = make_job(Train(epochs=2, batch_size=8))
+@pytest.mark.withstands("faults", case="F17")
+def test_a_bad_validation_row_never_replaces_the_best() -> None:
+    job = make_job(Train(epochs=3, batch_size=8))
+    poisoned = job.validation._columns["number"]  # type: ignore[union-attr]
+
+    class Poisoner(MemorySink):
+        def save(self, job: Job, progress: Progress, *, is_best: bool) -> None:
+            super().save(job, progress, is_best=is_best)
+            poisoned[3] = math.nan
+
+    sink = Poisoner()
+    assert train(job, sink)
+    assert sink.saves == [(10, True), (20, False), (30, False)]
+    assert sink.saved["progress"]["best_step"] == 10
+
+
+def assert_finite(sink: MemorySink) -> None:
+    for part in ("model", "optimizer", "average"):
+        assert all(torch.isfinite(tensor).all() for tensor in sink.saved.get(part, {}).values())
+
+
+@pytest.mark.withstands("faults", case="F16")
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_bad_row_is_named_before_anything_is_saved(value: float) -> None:
+    job = make_job(Train(epochs=2, batch_size=8, validate_every="1 step"))
     poisoned = job.train._columns["number"]  # type: ignore[attr-defined]
-    poisoned[13] = math.inf
+    poisoned[13] = value
     sink = MemorySink()
-    with pytest.raises(NonFiniteError, match=r"step \d+.*body\.0.*\b13\b.*clip_norm"):
+    step = next(
+        number for number in range(1, 11) if 13 in loop._rows(job, Plan(job.settings, "1 epoch", 80), number - 1)
+    )
+    with pytest.raises(NonFiniteError, match=rf"step {step}; .*layer body\.0;.* row 13 of a batch of 8.*clip_norm"):
         train(job, sink)
-    assert sink.saves == []
+    assert 0 < sink.saves[-1][0] < step
+    assert_finite(sink)
+
+
+class Steep(torch.autograd.Function):
+    """The identity with a gradient that is infinite at one step."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, scale: float) -> Tensor:
+        context.scale = scale
+        return x.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * context.scale, None
+
+
+@pytest.mark.withstands("faults", case="F16")
+@pytest.mark.parametrize("step", [4, 20], ids=["on the way", "in the last step"])
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_an_infinite_gradient_is_named_and_never_saved(
+    monkeypatch: pytest.MonkeyPatch, step: int, clip_norm: float | None
+) -> None:
+    job = make_job(Train(epochs=2, batch_size=8, ema_decay=0.9, clip_norm=clip_norm))
+    forward, calls = job.network.forward, 0
+
+    def steep(inputs: dict[str, Tensor]) -> Tensor:
+        nonlocal calls
+        calls += job.network.training
+        return Steep.apply(forward(inputs), math.inf if calls == step and job.network.training else 1.0)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(job.network, "forward", steep)
+    rows = ", ".join(map(str, loop._rows(job, Plan(job.settings, "1 epoch", 80), step - 1)))
+    sink = MemorySink()
+    with pytest.raises(NonFiniteError, match=rf"at step {step}; .*body\.0\.weight.*rows of that step: rows {rows}\."):
+        train(job, sink)
+    assert [saved for saved, _ in sink.saves] == ([] if step == 4 else [10])
+    assert_finite(sink)
 
 
 def test_a_batch_larger_than_the_data_is_refused_with_both_numbers() -> None:
