@@ -131,6 +131,7 @@ def test_bad_rows_are_left_out_and_told_and_too_many_are_an_error() -> None:
     assert silent.warnings == []
 
 
+@pytest.mark.withstands("bad inputs", case="D11")
 def test_missing_columns_name_the_nearest_and_extra_ones_are_ignored_with_a_line() -> None:
     made = fitted()
     with pytest.raises(DataError, match=r"missing column: city; did you mean ctiy\?; the table has: age, ctiy"):

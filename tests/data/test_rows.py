@@ -107,6 +107,7 @@ def test_rows_that_cannot_be_learned_from_are_told(
         load(tmp_path, recipe(**data))
 
 
+@pytest.mark.withstands("bad inputs", case="D06")
 def test_rows_without_a_target_can_be_left_out(tmp_path: Path) -> None:
     write(tmp_path, text="x,y\n1,0.5\n2,\n3,inf\n4,2\n")
     with pytest.raises(DataError, match=r"2 of 4 rows .* no finite value .* `data.drop_missing_target: true`"):
@@ -122,6 +123,7 @@ def test_gaps_in_labels_are_no_missing_targets(tmp_path: Path) -> None:
     assert len(load(tmp_path, recipe(target={"p": "labels", "q": "labels"}))["train"]) == 3
 
 
+@pytest.mark.withstands("bad inputs", case="D15")
 def test_rows_in_two_splits_are_counted_and_strict_refuses_them(tmp_path: Path) -> None:
     write(tmp_path, "set/train.csv", "x,w,y\n1,u,a\n2,u,b\n3,,a\n")
     write(tmp_path, "set/test.csv", "x,w,y\n2,u,a\n3,,a\n2,v,b\n9,u,b\n")

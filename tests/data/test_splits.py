@@ -103,6 +103,7 @@ def test_impossible_slices_are_told(splits: dict[str, str], message: str) -> Non
         cut(splits)
 
 
+@pytest.mark.withstands("properties", case="P7")
 @settings(deadline=None)
 @given(st.sampled_from(PLANS), st.integers(60, 400), st.integers(0, 5))
 def test_every_row_is_in_exactly_one_split(kind: str, count: int, seed: int) -> None:
@@ -111,6 +112,7 @@ def test_every_row_is_in_exactly_one_split(kind: str, count: int, seed: int) -> 
     assert found == cut(plan(kind, seed=seed), count)
 
 
+@pytest.mark.withstands("properties", case="P7")
 @settings(deadline=None)
 @given(st.sampled_from(["random", "stratified", "group"]), st.integers(60, 200), st.integers(0, 200))
 def test_appended_rows_move_no_earlier_row(kind: str, count: int, more: int) -> None:
@@ -120,6 +122,7 @@ def test_appended_rows_move_no_earlier_row(kind: str, count: int, more: int) -> 
     np.testing.assert_array_equal(whole[:count], start)
 
 
+@pytest.mark.withstands("properties", case="P7")
 @settings(deadline=None)
 @given(st.integers(60, 300), st.integers(0, 9))
 def test_groups_and_moments_stay_whole(count: int, seed: int) -> None:

@@ -96,6 +96,7 @@ def test_plugin_states_its_contract(name: str) -> None:
     assert all(field.description for field in exporter.Settings.model_fields.values())
 
 
+@pytest.mark.withstands("security", case="X10")
 @pytest.mark.parametrize("name", registry.names("exporters"))
 def test_export_holds_no_path_of_this_machine(name: str, tmp_path: Path) -> None:
     exported(name, tmp_path)
@@ -127,6 +128,7 @@ def test_network_tied_to_a_number_of_rows_is_refused(network: nn.Module) -> None
         _graph.trace(network, {"number": np.zeros((2, 2), np.float32)})
 
 
+@pytest.mark.withstands("security", case="X10")
 def test_onnx_refuses_weights_in_other_files(tmp_path: Path) -> None:
     import onnx
 
@@ -154,6 +156,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         registry.load("exporters", "safetensors").open_model(artifact(tmp_path))
 
 
+@pytest.mark.withstands("security", case="X2")
 @pytest.mark.parametrize("name", registry.names("exporters"))
 def test_nothing_is_pickled(name: str, tmp_path: Path, unpickled: list[str]) -> None:
     _, answer = exported(name, tmp_path)

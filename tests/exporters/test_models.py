@@ -48,6 +48,7 @@ def rows(inputs: dict[str, FieldSpec], count: int) -> Arrays:
     return arrays
 
 
+@pytest.mark.withstands("properties", case="P9")
 @pytest.mark.parametrize("model", registry.names("models"))
 def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

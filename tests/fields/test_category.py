@@ -19,6 +19,7 @@ def field(role: str = "input", **settings: object) -> category.Category:
     return category.build(category.Settings.model_validate(settings), "city", role)  # type: ignore[arg-type]
 
 
+@pytest.mark.withstands("bad inputs", case="D10")
 def test_inputs_keep_zero_for_missing_and_unknown() -> None:
     state = field().fit(column("b", "a", None, "b"))
     encoded = field().encode(column("a", "b", "c", None, ""), state)
@@ -57,6 +58,7 @@ def test_declared_class_order_is_kept_and_empty_classes_are_told() -> None:
     assert field("target").encode(column("a", "z", "m", "a"), state).array[:, 0].tolist() == [1, 0, 2, 1]
 
 
+@pytest.mark.withstands("bad inputs", case="D05")
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -80,6 +82,7 @@ def test_whole_numbers_sort_as_numbers_and_match_floats_and_text() -> None:
     assert field().encode(column("9", "2"), state).array[:, 0].tolist() == [2, 1]
 
 
+@pytest.mark.withstands("bad inputs", case="D12")
 def test_another_type_of_which_nothing_is_known_is_refused() -> None:
     state = field().fit(column("red", "blue"))
     with pytest.raises(DataError, match="held text in training and holds numbers now"):
@@ -92,6 +95,7 @@ def test_a_constant_input_is_dropped_unless_it_has_gaps() -> None:
     assert field().fit(column(None, None))["dropped"] == "has no values"
 
 
+@pytest.mark.withstands("properties", case="P12")
 @given(st.lists(st.sampled_from(["x", "y", "10", "9", "ü", " "]), min_size=2, max_size=30), st.randoms())
 def test_ids_are_a_bijection_that_row_order_cannot_change(words: list[str], random: object) -> None:
     shuffled = list(words)

@@ -124,6 +124,7 @@ def test_state_and_spec_survive_json(field: str, role: str, name: str) -> None:
     assert FieldSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
+@pytest.mark.withstands("properties", case="P5")
 @pytest.mark.parametrize(("field", "role", "name"), CASES)
 def test_encoding_is_a_pure_function_of_each_row(field: str, role: str, name: str) -> None:
     made = bound(field, role)

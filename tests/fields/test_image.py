@@ -61,6 +61,7 @@ def test_size_channels_and_moments_come_from_training() -> None:
     assert field().fit(column(stored(Image.fromarray(COLOUR)), stored(grey)))["channels"] == 3
 
 
+@pytest.mark.withstands("bad inputs", case="D17")
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -85,6 +86,7 @@ def test_every_mode_becomes_grey(data: bytes, expected: np.ndarray) -> None:
     np.testing.assert_array_equal(array[0, 0], expected)
 
 
+@pytest.mark.withstands("bad inputs", case="D17")
 def test_cmyk_and_one_pixel_pictures_load_in_colour() -> None:
     made = field(height=6, width=8, channels=3)
     state = made.fit(column(stored(Image.fromarray(COLOUR))))
@@ -95,6 +97,7 @@ def test_cmyk_and_one_pixel_pictures_load_in_colour() -> None:
     assert array[1, :, 0, 0].tolist() == [9, 8, 7]
 
 
+@pytest.mark.withstands("bad inputs", case="D17")
 def test_pictures_are_turned_upright() -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -114,6 +117,7 @@ def test_other_sizes_are_fitted(resize: str, borders: int) -> None:
     assert (array[:, 3] == 0).sum() == borders
 
 
+@pytest.mark.withstands("bad inputs", case="D17")
 def test_broken_pictures_are_listed_by_name_and_the_others_load() -> None:
     good = stored(Image.fromarray(RAMP))
     state = field().fit(column(good))
@@ -127,6 +131,7 @@ def test_broken_pictures_are_listed_by_name_and_the_others_load() -> None:
     assert not array[1:5].any()
 
 
+@pytest.mark.withstands("bad inputs", case="D18")
 def test_a_bomb_is_refused_by_its_header() -> None:
     state = field().fit(column(stored(Image.fromarray(RAMP))))
     bad = field().encode(column(bomb(13_000)), state).bad

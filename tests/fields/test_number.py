@@ -38,6 +38,7 @@ def test_edges_resolve_both_the_frequent_value_and_the_rest() -> None:
     assert np.median(edges[1:]) == pytest.approx(500, abs=20)
 
 
+@pytest.mark.withstands("bad inputs", case="D07")
 def test_text_in_a_number_column_names_column_row_value_and_share() -> None:
     with pytest.raises(DataError, match=r"column age: row 2: 'old' is not a number \(1 such values, 25 % of"):
         field().fit(column("1", "2", "old", "4"))
@@ -48,12 +49,14 @@ def test_underscores_are_not_digits() -> None:
         field().fit(column("1_000", "2"))
 
 
+@pytest.mark.withstands("bad inputs", case="D09")
 @pytest.mark.parametrize(("value", "reason"), [(1e308, "beyond what float32"), (float("inf"), "is infinite")])
 def test_what_float32_cannot_hold_is_refused_with_its_row(value: float, reason: str) -> None:
     with pytest.raises(DataError, match=f"column age: row 1: .* {reason}"):
         field().fit(column(1.0, value, 2.0))
 
 
+@pytest.mark.withstands("bad inputs", case="D09")
 def test_large_integers_become_floats() -> None:
     values = column(2**63 - 1, 0, None)
     state = field().fit(values)
@@ -62,6 +65,7 @@ def test_large_integers_become_floats() -> None:
     assert np.isnan(array[2, 0])
 
 
+@pytest.mark.withstands("bad inputs", case="D08")
 @pytest.mark.parametrize(
     ("values", "reason"), [((5, 5, None, 5), "is 5 in every row"), ((None, None), "has no values")]
 )
@@ -84,6 +88,7 @@ def test_a_missing_target_is_a_bad_row() -> None:
     assert array[1, 0] == 0
 
 
+@pytest.mark.withstands("bad inputs", case="D12")
 def test_text_where_training_had_numbers_names_both_types() -> None:
     state = field().fit(column(1.0, 2.0))
     with pytest.raises(DataError, match="column age: held numbers in training and holds text now"):

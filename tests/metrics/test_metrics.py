@@ -73,6 +73,7 @@ def test_one_row_never_crashes(name: str, kind: str, columns: int) -> None:
     assert isinstance(load(name).compute(outcome(kind, 1, 3, columns=columns), None), float)
 
 
+@pytest.mark.withstands("properties", case="P8")
 @pytest.mark.parametrize("name", ["auroc", "average_precision", "precision_at_recall_50", "recall", "f1"])
 def test_one_class_only_is_undefined(name: str) -> None:
     """No positive in the truth: nothing to rank, nothing to find."""
@@ -187,6 +188,7 @@ REFERENCES = [
 ]
 
 
+@pytest.mark.withstands("properties", case="P8")
 @pytest.mark.parametrize(("kind", "columns", "name", "reference"), REFERENCES)
 @pytest.mark.parametrize("seed", range(3))
 def test_equals_scikit_learn(kind: str, columns: int, name: str, reference: Reference, seed: int) -> None:

@@ -104,6 +104,7 @@ def watch() -> Iterator[Watch]:
     watch.on = False
 
 
+@pytest.mark.withstands("security", case="X1")
 def test_hostile_recipes_do_nothing_but_fail(watch: Watch, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     files = []

@@ -11,6 +11,7 @@ import pytest
 
 from dlw.errors import RecipeError
 from dlw.recipe import parse
+from tests.withstood import case
 
 
 def read(text: str) -> object:
@@ -23,6 +24,7 @@ def problems(text: str | bytes) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+@pytest.mark.withstands("bad inputs", case="B09")
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -91,6 +93,7 @@ def test_not_a_number_is_a_number() -> None:
     assert math.isnan(read("key: .nan")["key"])
 
 
+@pytest.mark.withstands("bad inputs", case="B09")
 @pytest.mark.parametrize("key", ["2019", "no", "null", "1e3", "true", "~", "012"])
 def test_keys_are_text_as_written(key: str) -> None:
     assert read(f"{key}: 1") == {key: 1}
@@ -105,6 +108,7 @@ def test_every_value_knows_its_place() -> None:
     assert (items[2].value["deep"].key.column, items[2].value["deep"].place.column) == (17, 23)
 
 
+@pytest.mark.withstands("bad inputs", case="B17")
 @pytest.mark.parametrize("text", ["\ufeffa: 1\r\nb: [2,\r\n  3]\r\n", "\ufeffa: 1\nb: [2, 3]\n", "a: 1\r\nb: [2, 3]"])
 def test_byte_order_mark_and_carriage_returns_are_accepted(text: str) -> None:
     decoded = parse.decode(text.encode(), "r.yaml")
@@ -159,6 +163,7 @@ def test_what_is_not_in_the_grammar_is_refused_with_its_place(text: str | bytes,
     assert any(line.startswith(f"{place}: ") and words in line for line in found), found
 
 
+@pytest.mark.withstands("bad inputs", case="B04")
 def test_a_syntax_error_shows_the_line() -> None:
     (found,) = problems("name: x\nmodel: {type: mlp\ntrain: 3\n")
     assert "\n    train: 3\n" in found
@@ -173,15 +178,19 @@ def test_all_refused_marks_are_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: " + "[" * 5000, "nested deeper than 32 levels"),
-        ("{a: " * 5000, "nested deeper than 32 levels"),
-        ("".join("\n" + " " * depth + "a:" for depth in range(600)), "nested deeper than 32 levels"),
-        ("- " * 5000, "nested deeper than 32 levels"),
-        ("a: 1\n" + "# " + "x" * 2 * 1024 * 1024, "larger than 256 KiB"),
-        ("\n".join(f"k{i}: 1" for i in range(20_000)), "more than 10000 values"),
-        ("a: [" + "1," * 100_000 + "]", "more than 10000 values"),
-        ("a: &a [x,x,x]\n" + "".join(f"b{i}: &b{i} [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n" for i in range(9)), "aliases"),
-        ("a: &a {x: 1}\n" + "b: {<<: [" + "*a," * 2000 + "]}\n", "aliases are not allowed"),
+        case("B16", "a: " + "[" * 5000, "nested deeper than 32 levels"),
+        case("B16", "{a: " * 5000, "nested deeper than 32 levels"),
+        case("B16", "".join("\n" + " " * depth + "a:" for depth in range(600)), "nested deeper than 32 levels"),
+        case("B16", "- " * 5000, "nested deeper than 32 levels"),
+        case("B16", "a: 1\n" + "# " + "x" * 2 * 1024 * 1024, "larger than 256 KiB"),
+        case("B16", "\n".join(f"k{i}: 1" for i in range(20_000)), "more than 10000 values"),
+        case("B16", "a: [" + "1," * 100_000 + "]", "more than 10000 values"),
+        case(
+            "B15",
+            "a: &a [x,x,x]\n" + "".join(f"b{i}: &b{i} [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n" for i in range(9)),
+            "aliases",
+        ),
+        case("B15", "a: &a {x: 1}\n" + "b: {<<: [" + "*a," * 2000 + "]}\n", "aliases are not allowed"),
     ],
 )
 def test_limits_hold_before_they_can_hurt(text: str, words: str) -> None:
@@ -198,6 +207,7 @@ def test_limits_hold_before_they_can_hurt(text: str, words: str) -> None:
     assert peak_bytes < 50e6
 
 
+@pytest.mark.withstands("bad inputs", case="B16")
 def test_at_the_limits_a_recipe_is_accepted() -> None:
     deep = "a: " + "[" * 31 + "]" * 31
     wide = "\n".join(f"k{i}: 1" for i in range(parse.MAX_NODES - 1))

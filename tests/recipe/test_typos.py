@@ -127,6 +127,7 @@ def test_the_recipes_themselves_are_right(name: str, tmp_path: Path) -> None:
     assert check.load_text(TEXTS[name], folder).recipe.name
 
 
+@pytest.mark.withstands("bad inputs", case="B06")
 @pytest.mark.parametrize(("word", "typo"), TYPOS, ids=[f"{word.recipe}-{word.word}-{typo}" for word, typo in TYPOS])
 def test_a_typo_is_refused_at_its_place_with_the_word_meant(word: Word, typo: str, tmp_path: Path) -> None:
     text = put(TEXTS[word.recipe], word, typo)

@@ -226,7 +226,10 @@ def other_recipe(run: Run) -> None:
 
 
 @pytest.mark.withstands("bad inputs", case="K08")
-@pytest.mark.parametrize(("change", "words"), [(other_torch, "torch: 1.0 then, 2."), (other_recipe, "recipe: optimizer.lr: 0.001 then, 0.002 now")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(other_torch, "torch: 1.0 then, 2."), (other_recipe, "recipe: optimizer.lr: 0.001 then, 0.002 now")],
+)
 def test_going_on_with_another_torch_or_recipe_asks_first(
     change: Callable[[Run], Any], words: str, run: Run, dlw: Dlw
 ) -> None:

@@ -69,12 +69,14 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, content: str | byt
     assert str(tmp_path / "a.csv") in str(caught.value)
 
 
+@pytest.mark.withstands("bad inputs", case="D14")
 def test_a_wrong_byte_is_found_behind_the_first_block(tmp_path: Path) -> None:
     rows = b"word\n" + "Straße\n".encode() * 300_000
     with pytest.raises(DataError, match=f"byte {len(rows)}: 0xff is not"):
         read(tmp_path / "a.csv", rows + b"\xff\n")
 
 
+@pytest.mark.withstands("bad inputs", case="D14")
 def test_other_encodings_are_read_when_named(tmp_path: Path) -> None:
     for encoding in ("latin-1", "utf-16", "cp1252"):
         assert read(tmp_path / "a.csv", "a\nKöln\n".encode(encoding), encoding=encoding)["a"].to_pylist() == ["Köln"]

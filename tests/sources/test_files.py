@@ -78,6 +78,7 @@ def test_files_without_splits_are_all_train_in_sorted_order(tmp_path: Path) -> N
     assert [file.name for file in find([str(tmp_path)], (".csv",), Silent())["train"]] == ["a.csv", "b.csv", "c.csv"]
 
 
+@pytest.mark.withstands("bad inputs", case="D24")
 def test_loops_pipes_and_sockets_are_told_skipped_and_never_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,12 +97,14 @@ def test_loops_pipes_and_sockets_are_told_skipped_and_never_block(
     assert all(reason in told for reason in ("a pipe", "a socket", "a link back", "gone.csv: skipped: cannot be read"))
 
 
+@pytest.mark.withstands("bad inputs", case="D24")
 def test_a_pipe_named_as_the_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match=r"pipe\.csv: a pipe"):
         find([str(tmp_path / "pipe.csv")], (".csv",), Silent())
 
 
+@pytest.mark.withstands("bad inputs", case="D01")
 @pytest.mark.parametrize(("name", "reason"), [("none.csv", "no such file"), ("", "is a folder")])
 def test_what_is_not_a_file_is_told(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):

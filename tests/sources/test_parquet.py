@@ -51,6 +51,7 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes, reason: str) -> 
         opened(tmp_path / "a.parquet")
 
 
+@pytest.mark.withstands("bad inputs", case="D04")
 def test_duplicate_columns_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="'a' in columns 1, 2"):

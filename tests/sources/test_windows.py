@@ -76,6 +76,7 @@ def test_cap_holds_values_down(tmp_path: Path) -> None:
     assert opened(tmp_path, cap={"rul": 1})["train"]["rul"].to_pylist() == [1.0, 1.0, 0.0, 1.0, 0.0]
 
 
+@pytest.mark.withstands("bad inputs", case="D16")
 def test_short_groups_are_told(tmp_path: Path) -> None:
     pc.write_csv(table(), tmp_path / "rows.csv")
     heard = Heard()
@@ -84,6 +85,7 @@ def test_short_groups_are_told(tmp_path: Path) -> None:
     assert heard.warnings == ["train: 2 groups are shorter than 4 rows and left out; `partial: true` keeps them"]
 
 
+@pytest.mark.withstands("bad inputs", case="D16")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -111,6 +111,7 @@ def test_stdin(form: str, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert predictions.columns["file"] == ["stdin"] * (2 if form == "csv" else 1)
 
 
+@pytest.mark.withstands("properties", case="P4")
 def test_answers_do_not_depend_on_company(folder: Path, bundle: Path, tmp_path: Path) -> None:
     wanted = probabilities(predict(bundle, [str(folder / "people.csv")]))
     lines = (folder / "people.csv").read_text().splitlines()
@@ -120,6 +121,7 @@ def test_answers_do_not_depend_on_company(folder: Path, bundle: Path, tmp_path: 
         np.testing.assert_allclose(probabilities(predict(bundle, [str(alone)])), wanted[number], atol=1e-6)
 
 
+@pytest.mark.withstands("bad inputs", case="D11")
 def test_missing_column_is_named_with_the_nearest(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wages,town\n30,1,Graz\n")
@@ -127,6 +129,7 @@ def test_missing_column_is_named_with_the_nearest(bundle: Path, tmp_path: Path) 
         predict(bundle, [str(path)])
 
 
+@pytest.mark.withstands("bad inputs", case="D11")
 def test_extra_column_is_told_and_ignored(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wage,town,shoe\n30,1,Graz,44\n")
@@ -135,6 +138,7 @@ def test_extra_column_is_told_and_ignored(bundle: Path, tmp_path: Path) -> None:
     assert [line for line in heard.lines if "shoe" in line]
 
 
+@pytest.mark.withstands("bad inputs", case="D10")
 def test_unseen_category_is_counted_and_shown(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wage,town\n30,1,Graz\n30,1,Atlantis\n30,1,\n")
@@ -144,6 +148,7 @@ def test_unseen_category_is_counted_and_shown(bundle: Path, tmp_path: Path) -> N
     assert [text for text in heard.warnings if "town" in text and "Atlantis" in text]
 
 
+@pytest.mark.withstands("bad inputs", case="D12")
 def test_changed_column_type_is_an_error(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wage,town\nold,1,Graz\n")
@@ -203,6 +208,7 @@ def test_pictures_from_files_folders_and_tables(pictures: Path) -> None:
     np.testing.assert_allclose(probabilities(by_folder), probabilities(by_run), atol=1e-6)
 
 
+@pytest.mark.withstands("bad inputs", case="D17")
 def test_bad_pictures_are_listed_and_the_rest_is_answered(pictures: Path, tmp_path: Path) -> None:
     good = (pictures / "00.png").read_bytes()
     (tmp_path / "a.png").write_bytes(good)
@@ -256,6 +262,7 @@ def test_picture_prediction_from_a_bundle_imports_little(pictures: Path, tmp_pat
 DANGEROUS = ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\tx", "\rx"]
 
 
+@pytest.mark.withstands("properties", case="P14")
 @pytest.mark.parametrize("text", DANGEROUS)
 def test_csv_cells_are_no_formulas(text: str) -> None:
     content = table_bytes({text: ["a"], "name": [text]}, ".csv").decode()
@@ -264,6 +271,7 @@ def test_csv_cells_are_no_formulas(text: str) -> None:
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
 
 
+@pytest.mark.withstands("properties", case="P14")
 @pytest.mark.parametrize(
     ("value", "cell"), [(-1.5, "-1.5"), ("-1.5", "-1.5"), ("+7", "+7"), (None, ""), (True, "True")]
 )
