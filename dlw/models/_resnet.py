@@ -15,7 +15,7 @@ from dlw.specs import FieldSpec, OutputSpec
 LARGE_FROM_PIXELS = 64
 SQUEEZE_RATIO = 4
 
-_ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
     "silu": partial(nn.SiLU, inplace=True),
     "gelu": nn.GELU,
@@ -35,7 +35,7 @@ class ResNet(nn.Module):
         stem_width = settings.stem_width or max(1, settings.widths[0] // 2)
         is_large = settings.stem == "large" or (settings.stem == "auto" and min(height, width) >= LARGE_FROM_PIXELS)
         self.standardise = Standardise(spec)
-        self.stem = _large_stem(channels, stem_width, settings) if is_large else _unit(channels, stem_width, settings)
+        self.stem = large_stem(channels, stem_width, settings) if is_large else unit(channels, stem_width, settings)
         blocks: list[nn.Module] = []
         before = stem_width
         for stage, (after, depth) in enumerate(zip(settings.widths, settings.depths, strict=True)):
@@ -66,19 +66,19 @@ class Block(nn.Module):
         last_norm = nn.BatchNorm2d(after)
         nn.init.zeros_(last_norm.weight)
         if settings.block == "basic":
-            layers = [_unit(before, after, settings, stride=stride), _convolution(after, after, 3)]
+            layers = [unit(before, after, settings, stride=stride), convolution(after, after, 3)]
         else:
             inner = max(1, after // 2)
             layers = [
-                _unit(before, inner, settings, size=1),
-                _unit(inner, inner, settings, stride=stride),
-                _convolution(inner, after, 1),
+                unit(before, inner, settings, size=1),
+                unit(inner, inner, settings, stride=stride),
+                convolution(inner, after, 1),
             ]
         self.branch = nn.Sequential(*layers, last_norm)
         if settings.squeeze_excite:
             self.branch.append(SqueezeExcite(after))
         self.shortcut = _shortcut(before, after, stride)
-        self.activation = _ACTIVATIONS[settings.activation]()
+        self.activation = ACTIVATIONS[settings.activation]()
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return [B, after, H / stride, W / stride]."""
@@ -100,21 +100,23 @@ class SqueezeExcite(nn.Module):
         return x_BCHW * gate_BC11
 
 
-def _convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Conv2d:
+def convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Conv2d:
     """Return a convolution without bias, normal with variance 2 / fan-out (He et al. 2015, arXiv:1502.01852)."""
-    convolution = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return convolution
+    layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer
 
 
-def _unit(before: int, after: int, settings: Settings, size: int = 3, stride: int = 1) -> nn.Sequential:
+def unit(before: int, after: int, settings: Settings, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return convolution, norm and activation."""
     norm = nn.BatchNorm2d(after)
-    return nn.Sequential(_convolution(before, after, size, stride), norm, _ACTIVATIONS[settings.activation]())
+    return nn.Sequential(convolution(before, after, size, stride), norm, ACTIVATIONS[settings.activation]())
 
 
-def _large_stem(channels: int, width: int, settings: Settings) -> nn.Sequential:
+def large_stem(channels: int, width: int, settings: Settings) -> nn.Sequential:
+    """Return two strided units that leave a quarter of height and width."""
     first = max(1, width // 2)
-    return nn.Sequential(_unit(channels, first, settings, stride=2), _unit(first, width, settings, stride=2))
+    return nn.Sequential(unit(channels, first, settings, stride=2), unit(first, width, settings, stride=2))
 
 
 def _shortcut(before: int, after: int, stride: int) -> nn.Module:
@@ -122,4 +124,4 @@ def _shortcut(before: int, after: int, stride: int) -> nn.Module:
     if before == after and stride == 1:
         return nn.Identity()
     pool = [nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)] if stride > 1 else []
-    return nn.Sequential(*pool, _convolution(before, after, 1), nn.BatchNorm2d(after))
+    return nn.Sequential(*pool, convolution(before, after, 1), nn.BatchNorm2d(after))
