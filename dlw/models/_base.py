@@ -12,10 +12,14 @@ Networks initialise from torch's global generator, which the caller seeds.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ModelSettings(BaseModel):
     """Base of every model's Settings: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ensemble: int = Field(
+        1, ge=1, le=64, description="Independent networks that are trained side by side and answer together."
+    )

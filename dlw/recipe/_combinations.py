@@ -109,19 +109,18 @@ def _model(view: View) -> Iterator[Report]:
     model, task = view.plugins.get(("model",)), view.plugins.get(("task",))
     if model is None:
         return
-    kinds = set(view.fields("inputs").values())
+    kinds = dict.fromkeys(view.fields("inputs").values())
     wanted = task.OUTPUT if task else None
-    others = [(name, registry.load("models", name)) for name in registry.names("models")]
-    fitting = [
-        name for name, other in others if kinds <= set(other.INPUTS) and (wanted is None or wanted in other.OUTPUTS)
-    ]
+    others = {name: registry.load("models", name) for name in registry.names("models")}
+    fitting = [name for name, other in others.items() if set(kinds) <= set(other.INPUTS)]
+    fitting = [name for name in fitting if wanted is None or wanted in others[name].OUTPUTS]
     wrong = {column: kind for column, kind in view.fields("inputs").items() if kind not in model.INPUTS}
     if wrong:
         column, kind = next(iter(wrong.items()))
         yield (
             ("data", "inputs", column),
             f"model {_name(model)} takes {_list(model.INPUTS)}, this field is {kind}"
-            f"{_fitting('models', fitting, ' and '.join(sorted(kinds)))}",
+            f"{_fitting('models', fitting, ' and '.join(kinds))}",
         )
     elif task is not None and wanted not in model.OUTPUTS:
         yield (

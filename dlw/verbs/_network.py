@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dlw import registry
+from dlw.errors import UsageError
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
 from dlw.specs import TARGET, Outcome, rows_at_once
@@ -33,8 +34,17 @@ def build_network(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
 
     torch.manual_seed(recipe.seed)
     module = registry.load("models", recipe.model.type)
-    network: nn.Module = module.build(settings("models", recipe.model), fitted.inputs, task.output)
-    return network
+    options = settings("models", recipe.model)
+    build = partial(module.build, options, fitted.inputs, task.output)
+    size: int = getattr(options, "ensemble", 1)
+    if size == 1:
+        network: nn.Module = build()
+        return network
+    if task.output.kind != "vector":
+        raise UsageError(f"model.ensemble: {size}: a task that needs a {task.output.kind} is answered by one network")
+    from dlw.models._ensemble import Ensemble
+
+    return Ensemble(build, size)
 
 
 def metric_names(recipe: Recipe, task: Task) -> tuple[str, ...]:

@@ -388,7 +388,7 @@ def test_a_plug_in_given_by_code_is_checked_like_any_other(tmp_path: Path, monke
     (tmp_path / "models" / "abacus.py").write_text(
         '"""Counts."""\n'
         "from pydantic import BaseModel, ConfigDict, Field\n"
-        'INPUTS = ("number",)\n'
+        'INPUTS, OUTPUTS = ("number",), ("vector",)\n'
         "class Settings(BaseModel):\n"
         '    model_config = ConfigDict(extra="forbid", frozen=True)\n'
         "    beads: tuple[int, int] = Field((1, 2))\n"
