@@ -12,11 +12,11 @@ import stat
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -143,10 +143,10 @@ def measure(pictures: Sequence[Picture], max_pixels: int) -> Size | None:
     for picture in pictures:
         try:
             opened = open_picture(picture, max_pixels)
-            turned = opened.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            width, height = upright_size(opened)
         except DECODING_ERRORS:
             continue
-        sizes[(opened.width, opened.height) if turned else (opened.height, opened.width)] += 1
+        sizes[(height, width)] += 1
         grey = opened.mode in ("1", "L", "I", "F") or opened.mode.startswith("I;16")
         channels = max(channels, 1 if grey else 3)
     if not sizes:
@@ -162,8 +162,8 @@ def decode(pictures: Sequence[Picture], layout: Layout) -> tuple[np.ndarray, dic
     pixels = np.zeros((len(pictures), *shape), np.uint8)
     bad: dict[int, str] = {}
 
-    def work(start: int) -> None:
-        rows = range(start, min(start + _ROWS_A_TASK, len(pictures)))
+    def work(rows: range) -> None:
+        start = rows[0]
         places, plain = decode_plain([pictures[row].data for row in rows], shape)
         pixels[start + places] = plain
         done = set((start + places).tolist())
@@ -174,10 +174,15 @@ def decode(pictures: Sequence[Picture], layout: Layout) -> tuple[np.ndarray, dic
                 except DECODING_ERRORS as error:
                     bad[row] = reason(pictures[row], error)
 
-    starts = range(0, len(pictures), _ROWS_A_TASK)
-    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(work, starts))
+    in_threads(work, len(pictures), _ROWS_A_TASK)
     return pixels, dict(sorted(bad.items()))
+
+
+def in_threads(work: Callable[[range], None], count: int, rows_a_task: int) -> None:
+    """Call `work` with the rows from 0 to `count` in pieces; Pillow and zlib let threads run side by side."""
+    pieces = [range(start, min(start + rows_a_task, count)) for start in range(0, count, rows_a_task)]
+    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+        list(pool.map(work, pieces))
 
 
 def _decode_one(picture: Picture, layout: Layout) -> np.ndarray:
@@ -220,18 +225,49 @@ def _to_8_bits(image: Image) -> Image:
     return Image.fromarray((numbers.astype(np.uint32) >> 8).astype(np.uint8))
 
 
-def fit_size(image: Image, layout: Layout) -> Image:
-    """Bring a picture to the layout's size."""
+def fit_size(image: Image, layout: Layout, border: int | None = None, *, is_smooth: bool = True) -> Image:
+    """Bring a picture to the layout's size; `border` is the value of what `pad` adds, `is_smooth` mixes neighbours."""
     from PIL import Image, ImageOps
 
     size = (layout.width, layout.height)
     if image.size == size:
         return image
+    method = Image.Resampling.BILINEAR if is_smooth else Image.Resampling.NEAREST
     if layout.resize == "stretch":
-        return image.resize(size, Image.Resampling.BILINEAR)
+        return image.resize(size, method)
     if layout.resize == "crop":
-        return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
-    return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=None)
+        return ImageOps.fit(image, size, method)
+    return ImageOps.pad(image, size, method, color=border)
+
+
+class Placement(NamedTuple):
+    """How `fit_size` places a picture: a point (x, y) of the picture lies at (x * scale_x + shift_x, ...) after it."""
+
+    scale_x: float
+    scale_y: float
+    shift_x: float
+    shift_y: float
+
+
+def placement(width: int, height: int, layout: Layout) -> Placement:
+    """Return where `fit_size` puts a picture of this size."""
+    if layout.resize == "stretch":
+        return Placement(layout.width / width, layout.height / height, 0.0, 0.0)
+    by_width, by_height = layout.width / width, layout.height / height
+    if layout.resize == "crop":
+        scale = max(by_width, by_height)
+        return Placement(scale, scale, (layout.width - width * scale) / 2, (layout.height - height * scale) / 2)
+    # Pillow rounds the size of the whole picture and the width of the border.
+    inner_width = layout.width if by_width <= by_height else round(width * by_height)
+    inner_height = layout.height if by_height <= by_width else round(height * by_width)
+    shift_x, shift_y = round((layout.width - inner_width) * 0.5), round((layout.height - inner_height) * 0.5)
+    return Placement(inner_width / width, inner_height / height, shift_x, shift_y)
+
+
+def upright_size(opened: Image) -> tuple[int, int]:
+    """Return width and height of an opened picture, turned as its EXIF orientation asks."""
+    is_turned = opened.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    return (opened.height, opened.width) if is_turned else (opened.width, opened.height)
 
 
 def encode_png(pixels_CHW: np.ndarray) -> bytes:

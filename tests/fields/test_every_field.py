@@ -14,7 +14,7 @@ from PIL import Image
 
 from dlw import registry
 from dlw.errors import DataError
-from dlw.fields._base import Field
+from dlw.fields._base import Beside, Field
 from dlw.specs import FieldSpec
 
 START = datetime(2024, 2, 28, 22, 30)
@@ -25,6 +25,13 @@ def picture(shade: int) -> dict[str, Any]:
     file = io.BytesIO()
     Image.fromarray(np.full((5, 4), shade, np.uint8)).save(file, "PNG")
     return {"bytes": file.getvalue(), "path": f"{shade}.png"}
+
+
+def mask(ids: list[list[int]]) -> dict[str, Any]:
+    """Return a mask of the size of `picture` as a value of a mask column."""
+    file = io.BytesIO()
+    Image.fromarray(np.array(ids, np.uint8)).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": "mask.png"}
 
 
 COLUMNS: dict[str, pa.Array] = {
@@ -40,6 +47,11 @@ COLUMNS: dict[str, pa.Array] = {
     "dates as text": pa.array(["2024-01-01", "2024-02-29T12:30:00", None, "2023-07-04", "2024-01-02", "2022-12-31"]),
     "lists": pa.array([["a", "b"], [], None, ["b"], ["a"], ["a", "c"]]),
     "pictures": pa.array([picture(shade) for shade in (0, 60, 120, 180, 240, 255)]),
+    "masks": pa.array([mask([[0, 1, 1, row % 3]] * 4 + [[255] * 4]) for row in range(6)]),
+    "records of boxes": pa.array(
+        [{"bbox": [[0.0, 0.0, 1.0 + row % 3, 2.0]] * row, "category": [row % 2 + 3] * row} for row in range(6)]
+    ),
+    "lists of boxes": pa.array([[{"bbox": [1, 1, 2, 3], "category_name": "ab"[row % 2]}] * row for row in range(6)]),
     "picture bytes": pa.array([picture(shade)["bytes"] for shade in (0, 60, 120, 180, 240, 255)]),
 }
 ROLES = ("input", "target")
@@ -57,7 +69,7 @@ def accepted() -> list[tuple[str, str, str]]:
         for role in ROLES:
             for name in COLUMNS:
                 try:
-                    bound(field, role).fit(column(name))
+                    fit(field, role, name)
                 except DataError:
                     continue
                 found.append((field, role, name))
@@ -71,13 +83,32 @@ def bound(field: str, role: str) -> Field:
     return made
 
 
+def beside(field: str, rows: pa.Array | None = None) -> tuple[Beside, ...]:
+    """Return the pictures (of some rows) that a field lies on, nothing for one that stands alone."""
+    if getattr(registry.load("fields", field), "FOLLOWS", None) is None:
+        return ()
+    module = registry.load("fields", "image")
+    settings = module.Settings()
+    state = module.build(settings, "picture", "input").fit(column("pictures"))
+    values = column("pictures") if rows is None else column("pictures").take(rows)
+    return (Beside(values, state, settings.model_dump(mode="json")),)
+
+
+def fit(field: str, role: str, name: str) -> dict[str, Any]:
+    """Return what a field learns of a column."""
+    state = bound(field, role).fit(column(name), *beside(field))
+    state.pop("notes", None)
+    return state
+
+
 CASES = accepted()
 
 
 @pytest.mark.parametrize("field", registry.names("fields"))
 def test_every_field_accepts_something_and_names_its_kind(field: str) -> None:
-    assert [case for case in CASES if case[0] == field and case[1] == "input"], "no sample column fits this field"
-    assert registry.load("fields", field).KIND in {"number", "category", "labels", "image"}
+    role = "target" if beside(field) else "input"
+    assert [case for case in CASES if case[0] == field and case[1] == role], "no sample column fits this field"
+    assert registry.load("fields", field).KIND in {"number", "category", "labels", "image", "mask", "boxes"}
     assert len(registry.summary("fields", field)) > 20
 
 
@@ -88,7 +119,7 @@ def test_every_refusal_names_the_column(field: str) -> None:
         for name in COLUMNS:
             if (field, role, name) not in CASES:
                 with pytest.raises(DataError, match="column"):
-                    bound(field, role).fit(column(name))
+                    fit(field, role, name)
                 refusals += 1
     assert refusals > 0
 
@@ -96,9 +127,9 @@ def test_every_refusal_names_the_column(field: str) -> None:
 @pytest.mark.parametrize(("field", "role", "name"), CASES)
 def test_array_is_what_the_spec_says(field: str, role: str, name: str) -> None:
     made = bound(field, role)
-    state = made.fit(column(name))
+    state = fit(field, role, name)
     spec = made.spec(state)
-    array, bad, notes = made.encode(column(name), state)
+    array, bad, notes = made.encode(column(name), state, *beside(field))
     assert array.dtype == np.dtype(spec.dtype)
     assert array.shape == (6, *spec.shape)
     assert spec.kind == registry.load("fields", field).KIND
@@ -116,10 +147,12 @@ def test_array_is_what_the_spec_says(field: str, role: str, name: str) -> None:
 @pytest.mark.parametrize(("field", "role", "name"), CASES)
 def test_state_and_spec_survive_json(field: str, role: str, name: str) -> None:
     made = bound(field, role)
-    state = made.fit(column(name))
+    state = fit(field, role, name)
     again = json.loads(json.dumps(state))
     assert again == state
-    np.testing.assert_array_equal(made.encode(column(name), again).array, made.encode(column(name), state).array)
+    np.testing.assert_array_equal(
+        made.encode(column(name), again, *beside(field)).array, made.encode(column(name), state, *beside(field)).array
+    )
     spec = made.spec(state)
     assert FieldSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
@@ -128,25 +161,28 @@ def test_state_and_spec_survive_json(field: str, role: str, name: str) -> None:
 @pytest.mark.parametrize(("field", "role", "name"), CASES)
 def test_encoding_is_a_pure_function_of_each_row(field: str, role: str, name: str) -> None:
     made = bound(field, role)
-    state = made.fit(column(name))
+    state = fit(field, role, name)
     before = json.dumps(state)
-    whole = made.encode(column(name), state).array
-    rows = [made.encode(column(name).slice(row, 1), state).array for row in range(6)]
-    np.testing.assert_array_equal(np.concatenate(rows), whole)
-    backwards = column(name).take(pa.array(range(5, -1, -1)))
-    np.testing.assert_array_equal(made.encode(backwards, state).array[::-1], whole)
-    assert made.encode(column(name).slice(0, 0), state).array.shape == (0, *whole.shape[1:])
+    whole = made.encode(column(name), state, *beside(field)).array
+
+    def encoded(rows: list[int]) -> np.ndarray:
+        chosen = pa.array(rows, pa.int64())
+        return made.encode(column(name).take(chosen), state, *beside(field, chosen)).array
+
+    np.testing.assert_array_equal(np.concatenate([encoded([row]) for row in range(6)]), whole)
+    np.testing.assert_array_equal(encoded([5, 4, 3, 2, 1, 0])[::-1], whole)
+    assert encoded([]).shape == (0, *whole.shape[1:])
     assert json.dumps(state) == before
 
 
 @pytest.mark.parametrize(("field", "role", "name"), CASES)
 def test_decoded_values_encode_to_the_same_array(field: str, role: str, name: str) -> None:
     made = bound(field, role)
-    state = made.fit(column(name))
-    array = made.encode(column(name), state).array
+    state = fit(field, role, name)
+    array = made.encode(column(name), state, *beside(field)).array
     decoded = made.decode(array, state)
     assert len(decoded) == 6
-    again = made.encode(pa.chunked_array([pa.array(decoded)]), state).array
+    again = made.encode(pa.chunked_array([pa.array(decoded)]), state, *beside(field)).array
     # Days since the first row are float32: after a year they tell times of day apart by about three seconds.
     np.testing.assert_allclose(again, array, rtol=1e-5, atol=5e-4 if field == "timestamp" else 0)
 
