@@ -67,15 +67,16 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
 
 
 def _anchored(recipe: Recipe, root: Path, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """Turn text columns that name picture files into pictures, their paths starting at the source's folder."""
+    """Turn text columns that name picture or mask files into pictures, their paths starting at the source's folder."""
     inputs = recipe.data.inputs
+    masks = {name for name, block in recipe.data.target.items() if registry.load("fields", block.type).KIND == "mask"}
     folder = folder_of(recipe.data.source, root).absolute()
     anchored = {}
     for split, table in tables.items():
-        for name in _input_names(recipe, table.column_names):
-            can_be = inputs == "auto" or inputs[name].type == "image"
-            is_text = can_be and family(table[name].type) == "text"
-            if is_text and _inference.are_pictures(table[name], is_asked=inputs != "auto"):
+        for name in [*_input_names(recipe, table.column_names), *masks]:
+            is_asked = name in masks or (inputs != "auto" and inputs[name].type == "image")
+            is_text = (is_asked or inputs == "auto") and family(table[name].type) == "text"
+            if is_text and _inference.are_pictures(table[name], is_asked=is_asked):
                 paths = [None if path is None else str(folder / path) for path in table[name].to_pylist()]
                 table = table.set_column(table.column_names.index(name), name, pictures_at(paths))
         anchored[split] = table
@@ -99,8 +100,7 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
     for name, block in recipe.data.target.items():
         if registry.load("fields", block.type).KIND == "labels":
             continue
-        codes, words = to_codes(table[name])
-        known = np.array([*(word != "" and word not in _INFINITE for word in words), False])[codes]
+        known = _is_known(table[name])
         missing = np.flatnonzero(~known)
         if len(missing) and not recipe.data.drop_missing_target:
             rows = ", ".join(map(str, missing[:5]))
@@ -113,3 +113,11 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
         return table
     listener.line(f"{split}: {int((~usable).sum())} of {len(table)} rows left out, they have no target")
     return table.take(from_numbers(np.flatnonzero(usable)))
+
+
+def _is_known(values: pa.ChunkedArray) -> np.ndarray:
+    """Tell for each row, bool [N], whether it holds a finite value; pictures and records are there or not."""
+    if family(values.type) in ("pictures", "records", "lists"):
+        return np.array(values.is_valid().to_pylist(), dtype=bool)
+    codes, words = to_codes(values)
+    return np.array([*(word != "" and word not in _INFINITE for word in words), False])[codes]
