@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dlw.errors import UsageError
+from dlw.errors import CheckpointError, UsageError
 from dlw.recipe.schema import DEFAULT_EPOCHS, EarlyStopping, Train
 
 
@@ -69,7 +70,20 @@ class Progress:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Progress:
-        """Restore what `to_json` gave."""
+        """Restore what `to_json` gave; raises CheckpointError for anything else."""
+        counts = ("step", "validated", "stale", "loss_count")
+        kinds: dict[str, tuple[type, ...]] = {
+            **dict.fromkeys(counts, (int,)),
+            "best": (float, int, NoneType),
+            "best_step": (int, NoneType),
+            "is_finished": (bool,),
+            "loss_sum": (float,),
+        }
+        wrong = [name for name in kinds if type(data.get(name, ...)) not in kinds[name]]
+        wrong += [name for name in counts if name not in wrong and not 0 <= data[name] < 2**63]
+        wrong += [name for name in data if name not in kinds]
+        if wrong:
+            raise CheckpointError(f"the state of the training is not what dlw writes: {', '.join(wrong)[:100]}")
         return cls(**{**data, "loss_sum": torch.tensor(data["loss_sum"], dtype=torch.float64)})
 
 

@@ -273,8 +273,11 @@ def _read_folder(folder: Path, step: int, groups: Collection[str] | None) -> Sav
         group, _, suffix = name.partition(".")
         if suffix == "safetensors" and (groups is None or group in groups):
             tensors[group] = _read_tensors(folder, manifest, name)
-            for alias, original in note["aliases"].get(group, {}).items():
-                tensors[group][alias] = tensors[group][original]
+            try:
+                for alias, original in note["aliases"].get(group, {}).items():
+                    tensors[group][alias] = tensors[group][original]
+            except (AttributeError, KeyError, TypeError) as error:
+                raise DamagedError(f"{folder / STATE}: ties tensors that are not there") from error
     return Saved(step, tensors, note["state"], folder, manifest)
 
 

@@ -16,7 +16,7 @@ from dlw.runs import store
 from dlw.runs.layout import Run, open_run
 from dlw.tasks._base import Task
 from dlw.verbs._fitted import Fitted
-from dlw.verbs._network import build_network, build_task
+from dlw.verbs._network import answering, build_network, build_task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,8 +56,8 @@ def open_trained(folder: Path, which: store.Which = "best", listener: Listener |
     hardware = prepare(loaded.recipe.train)
     network = place(build_network(loaded.recipe, fitted, task), hardware.device)
     saved = store.load(run, which, listener)
-    restore(network, saved.tensors.get("ema") or saved.tensors["model"], saved.path)
-    predictor = Predictor(network, task).eval().requires_grad_(False)
+    restore(network, saved.tensors.get("ema") or saved.tensors.get("model", {}), saved.path)
+    predictor = Predictor(answering(network), task).eval().requires_grad_(False)
     return Trained(run, loaded.recipe, loaded.root, fitted, task, predictor, hardware, saved.step)
 
 

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from own_recipes import OWN
 
 from dlw.errors import RecipeError
@@ -14,6 +16,8 @@ from dlw.recipe import parse
 from dlw.recipe.check import load_text
 from dlw.recipe.compose import dump, resolve
 from dlw.recipe.find import installed_recipes
+from tests.security.mutations import mutated
+from tests.withstood import Tally
 
 PIECES = [
     "null",
@@ -98,31 +102,10 @@ PATHS = [
 ]
 
 
-def mutated(text: str, chance: random.Random) -> str:
-    for _ in range(chance.randrange(1, 6)):
-        at, to = chance.randrange(len(text) + 1), chance.randrange(len(text) + 1)
-        kind = chance.randrange(6)
-        if kind == 0:
-            text = text[:at] + chance.choice(PIECES) + text[at:]
-        elif kind == 1:
-            text = text[:at] + text[at + chance.randrange(1, 12) :]
-        elif kind == 2:
-            text = text[:at] + chance.choice(PIECES) + text[at + chance.randrange(1, 8) :]
-        elif kind == 3:
-            text = text[:at] + text[to : to + chance.randrange(1, 60)] + text[at:]
-        elif kind == 4:
-            text = text[:at] + chr(chance.choice([chance.randrange(128), chance.randrange(0xD800)])) + text[at + 1 :]
-        else:
-            lines = text.split("\n")
-            chance.shuffle(lines)
-            text = "\n".join(lines)
-    return text
-
-
-def survives(text: str, sets: tuple[str, ...] = ()) -> bool:
-    """Return whether the text is a recipe; anything but a RecipeError is a bug."""
+def survives(data: bytes, sets: tuple[str, ...] = ()) -> bool:
+    """Return whether the bytes are a recipe; anything but a RecipeError is a bug."""
     try:
-        decoded = parse.decode(text.encode("utf-8", "surrogatepass"), "fuzz.yaml")
+        decoded = parse.decode(data, "fuzz.yaml")
         recipe = load_text(decoded, Path("/nowhere"), sets=sets).recipe
     except RecipeError as error:
         check_shown(error)
@@ -137,29 +120,40 @@ def check_shown(error: RecipeError) -> None:
     assert all(letter.isprintable() or letter == "\n" for letter in str(error)), str(error)
 
 
-def fuzz(num_texts: int, seed: int) -> tuple[int, float]:
-    """Return how many of the mutated texts were recipes, and the seconds of the slowest."""
+def fuzz(num_texts: int, seed: int) -> tuple[int, int]:
+    """Return how many of the mutated recipes were answered within a second, and how many of them were recipes."""
     chance = random.Random(seed)
     seeds = [*OWN.values(), *(file.read_text(encoding="utf-8") for file in installed_recipes().values())]
-    num_good, slowest = 0, 0.0
+    pieces = [piece.encode("utf-8", "surrogatepass") for piece in PIECES]
+    num_quick = num_good = 0
     for _ in range(num_texts):
-        text = mutated(chance.choice(seeds), chance)
+        data = mutated(chance.choice(seeds).encode(), chance, pieces)
         sets = (f"{chance.choice(PATHS)}={chance.choice(PIECES)}",) if chance.random() < 0.3 else ()
         started = time.process_time()
-        num_good += survives(text, sets)
-        slowest = max(slowest, time.process_time() - started)
-    return num_good, slowest
+        num_good += survives(data, sets)
+        num_quick += time.process_time() - started < 1
+    return num_quick, num_good
 
 
-def test_mutated_recipes_are_refused_or_read() -> None:
-    num_good, slowest = fuzz(600, seed=1)
-    assert 0 < num_good < 600
-    assert slowest < 1
+@pytest.mark.withstands("fuzz: recipes")
+def test_mutated_recipes_are_refused_or_read(tally: Tally) -> None:
+    num_quick, num_good = fuzz(1_500, seed=1)
+    assert 0 < num_good < 1_500
+    tally(num_quick, 1_500)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_twenty_thousand_mutated_recipes_are_refused_or_read() -> None:
-    num_good, slowest = fuzz(20_000, seed=2)
+@pytest.mark.withstands("fuzz: recipes")
+def test_twenty_thousand_mutated_recipes_are_refused_or_read(tally: Tally) -> None:
+    num_quick, num_good = fuzz(20_000, seed=2)
     assert 0 < num_good < 20_000
-    assert slowest < 1
+    tally(num_quick, 20_000)
+
+
+@pytest.mark.withstands("fuzz: recipes")
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_any_bytes_are_refused_or_read(data: bytes) -> None:
+    survives(data)
+    survives(b"name: x\n" + data)
