@@ -141,11 +141,11 @@ class Boxes:
         return decoded
 
     def spec(self, state: State) -> FieldSpec:
-        """Describe the boxes; counts are boxes of each class in training."""
+        """Describe the boxes: how many of each class training holds, and width and height of the encoded picture."""
         labels = tuple(state["labels"])
-        counts = {"counts": [state["counts"]]}
+        known = {"counts": [state["counts"]], "picture": [[state["width"], state["height"]]]}
         return FieldSpec(
-            KIND, (state["most"], 5), "float32", (self.name,), sizes=(len(labels),), labels=labels, statistics=counts
+            KIND, (state["most"], 5), "float32", (self.name,), sizes=(len(labels),), labels=labels, statistics=known
         )
 
     def _rows(self, values: pa.ChunkedArray) -> Iterator[list[Object]]:
