@@ -27,6 +27,10 @@ def predict_cli(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Repeat an input column beside the answers; repeatable."),
     ] = None,
+    draws: Annotated[
+        Path | None,
+        typer.Option("--draw", metavar="FOLDER", help="Draw the answers over their pictures, one PNG per row."),
+    ] = None,
     threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,
@@ -39,6 +43,7 @@ def predict_cli(
     \b
     dlw predict runs/digits-1 digit.png
     dlw predict runs/adult-1/exports/onnx people.csv -o answers.csv
+    dlw predict runs/camvid-1 street/ -o streets.parquet --draw drawn/
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.predict import predict
@@ -46,7 +51,13 @@ def predict_cli(
     add_code(code)
     with Terminal(quiet) as listener:
         result = predict(
-            target, inputs, output=output, keep=keep or (), threads=whole("--threads", threads), listener=listener
+            target,
+            inputs,
+            output=output,
+            keep=keep or (),
+            draw=draws,
+            threads=whole("--threads", threads),
+            listener=listener,
         )
     if as_json:
         emit(result.to_json())

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from dlw.specs import Arrays, Outcome, OutputSpec
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 
@@ -55,3 +56,14 @@ class Task(Protocol):
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Turn answers into the columns of the prediction table, one value per row in each."""
         ...
+
+    def layers(self, answers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return what `draw` draws of each row, as an Outcome's prediction; None where nothing lies on the picture."""
+        return None
+
+    def draw(self, picture: Image, layer: np.ndarray) -> Image:
+        """Return an RGB picture of the encoded size with one of `layers`, or one encoded target, drawn over it.
+
+        Runs without torch: an exported bundle draws, too.
+        """
+        return picture

@@ -12,12 +12,14 @@ import numpy as np
 
 from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
+from dlw.sources._files import PICTURE_SUFFIXES, has_suffix
 from dlw.specs import Arrays
 from dlw.verbs._bundle import Answerer, open_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dlw.verbs._drawings import Drawings
     from dlw.verbs._inputs import Piece
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
@@ -79,11 +81,13 @@ def predict(
     *,
     output: Path | None = None,
     keep: Sequence[str] = (),
+    draw: Path | None = None,
     threads: int | None = None,
     listener: Listener | None = None,
 ) -> Predictions:
     """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
 
+    `draw` names a folder for the pictures with the answers drawn over them.
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
     listener = listener or Silent()
@@ -93,8 +97,9 @@ def predict(
         raise UsageError("no input is given: name files, folders or globs, or - for stdin")
     answerer = open_target(target, threads, listener)
     collected = _Collected()
+    drawings = _drawings(draw, answerer)
     for piece in _pieces(answerer, inputs, listener):
-        _answer_piece(answerer, piece, keep, collected, listener)
+        _answer_piece(answerer, piece, keep, drawings, collected, listener)
     for bad in collected.bad[:WARNED]:
         listener.warn(f"no answer for {bad.file}, row {bad.row}: {bad.reason}")
     if len(collected.bad) > WARNED:
@@ -111,6 +116,12 @@ def predict(
     return predictions
 
 
+def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | None:
+    from dlw.verbs._drawings import Drawings
+
+    return None if folder is None else Drawings(folder, answerer.task, answerer.fitted.inputs)
+
+
 def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> Iterator[Piece]:
     from dlw.verbs._inputs import Reading, read_pieces
 
@@ -122,7 +133,12 @@ def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> It
 
 
 def _answer_piece(
-    answerer: Answerer, piece: Piece, keep: Sequence[str], collected: _Collected, listener: Listener
+    answerer: Answerer,
+    piece: Piece,
+    keep: Sequence[str],
+    drawings: Drawings | None,
+    collected: _Collected,
+    listener: Listener,
 ) -> None:
     kept = _kept_columns(piece.table, answerer, keep)
     encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
@@ -134,9 +150,18 @@ def _answer_piece(
     for name in kept:
         values = piece.table.column(name).to_pylist()
         columns[name if name not in columns else f"input_{name}"] = [values[row] for row in rows]
-    answers = answerer.task.decode(answerer.answer_rows(encoded.arrays))
-    columns |= {name if name not in columns else f"predicted_{name}": values for name, values in answers.items()}
+    answers = answerer.answer_rows(encoded.arrays)
+    if drawings is not None:
+        drawings.add([_picture_name(piece, row) for row in rows], encoded.arrays, answers)
+    decoded = answerer.task.decode(answers)
+    columns |= {name if name not in columns else f"predicted_{name}": values for name, values in decoded.items()}
     collected.add(columns, _unseen(answerer, piece.table, rows, encoded.arrays))
+
+
+def _picture_name(piece: Piece, row: int) -> str:
+    """Return a name for what is drawn of a row: its file's, with the row where the file is a table."""
+    stem = Path(piece.files[row]).stem or "row"
+    return stem if has_suffix(Path(piece.files[row]), PICTURE_SUFFIXES) else f"{stem}-{piece.row(row)}"
 
 
 def _kept_columns(table: pa.Table, answerer: Answerer, keep: Sequence[str]) -> list[str]:
