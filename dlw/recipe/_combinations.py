@@ -83,8 +83,8 @@ def _columns(view: View) -> Iterator[Report]:
         if drop:
             yield ("data", "drop"), "has no effect: it belongs to `inputs: auto`, and this recipe lists its inputs"
     for place, column in enumerate(drop if isinstance(drop, list) else []):
-        if column in target:
-            yield ("data", "drop", str(place)), f"'{shown(str(column))}' is the target, which is never an input"
+        if isinstance(column, str) and column in target:
+            yield ("data", "drop", str(place)), f"'{shown(column)}' is the target, which is never an input"
 
 
 def _target(view: View) -> Iterator[Report]:

@@ -83,7 +83,7 @@ def check(composed: Composed) -> Recipe:
     recipe, faults = validate(Recipe, tree)
     plugins = {}
     for room, path, name, options in blocks(tree):
-        module = plugin(room, name or "onnx")
+        module = plugin(room, "onnx" if name is None else name)
         if module is None:
             place = (*path, "format") if room == "exporters" else path
             place = (*path, "type") if isinstance(findings.node(path).value, dict) and room != "exporters" else place
