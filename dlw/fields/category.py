@@ -6,8 +6,9 @@ Classes keep the order that the data declares (class label features, ordered cat
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KIND = "category"
+_FIRST_NEW = 2**61
+"""Lower ids are those of classes in the training split."""
 
 
 class Settings(FieldSettings):
@@ -34,6 +37,11 @@ class Settings(FieldSettings):
         le=10**9,
         description="Training rows a value needs. As an input, rarer values count as unknown (default 1); as a target, "
         "a rarer class is an error (default 2).",
+    )
+    unseen: Literal["refuse", "keep"] | None = Field(
+        None,
+        description="Of a target, classes that training never saw: refuse such rows, or keep them as classes of their "
+        "own; default: as the task asks.",
     )
 
 
@@ -69,7 +77,8 @@ class Category:
         codes, words = to_words(values, self.name)
         first = 0 if self.role == "target" else 1
         ids = {label: place + first for place, label in enumerate(state["labels"])}
-        table = np.array([*(ids.get(text, -1) for text in words), -1], dtype=np.int64)
+        is_open = self.settings.unseen == "keep"
+        table = np.array([*(ids.get(text, _new_id(text) if is_open else -1) for text in words), -1], dtype=np.int64)
         encoded = table[codes]
         unseen = (encoded < 0) & (codes >= 0)
         if unseen.any():
@@ -89,7 +98,7 @@ class Category:
         if "dropped" in state:
             return [None] * len(array)
         labels = state["labels"] if self.role == "target" else [None, *state["labels"]]
-        return [labels[place] for place in array[:, 0]]
+        return [labels[place] if place < len(labels) else None for place in array[:, 0].tolist()]
 
     def spec(self, state: State) -> FieldSpec:
         """Describe one column of ids."""
@@ -103,6 +112,8 @@ class Category:
 
     def _classes(self, counts: dict[str, int]) -> State:
         told = ", ".join(f"{label}: {count}" for label, count in list(counts.items())[:20])
+        if self.settings.unseen == "keep":
+            return {"labels": list(counts), "counts": list(counts.values())}
         if sum(count > 0 for count in counts.values()) < 2:
             raise DataError(
                 f"target {self.name}: a classification needs two classes with training rows ({told or 'none'})"
@@ -135,6 +146,14 @@ class Category:
         )
 
 
+def _new_id(word: str) -> int:
+    """Return the id of a class that training never saw: the same in every table, above all ids of known classes."""
+    digest = hashlib.blake2b(word.encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    return int.from_bytes(digest) >> 2 | _FIRST_NEW
+
+
 def build(settings: Settings, name: str, role: Role) -> Category:
-    """Bind the settings to a column."""
+    """Bind the settings to a column; DataError where they have no effect on it."""
+    if role == "input" and settings.unseen is not None:
+        raise DataError(f"column {name}: `unseen` is for targets; an input counts such values as unknown")
     return Category(settings, name, role)

@@ -185,6 +185,8 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
         raise DataError(missing_columns(missing, train.column_names))
     columns: list[Column] = []
     for name, block, role in blocks:
+        if role == "target":
+            block = _as_task_asks(block, recipe.task.type)
         columns.append(_fit_column(name, block, role, columns, train, listener))
     fitted = Fitted(tuple(columns), tuple(train.column_names))
     if not fitted.inputs:
@@ -196,6 +198,13 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
             f"targets {', '.join(names)} do not go together: several numbers, several labels or one category"
         )
     return fitted
+
+
+def _as_task_asks(block: Block, task: str) -> Block:
+    """Keep classes that training never saw, where the task does and the recipe does not say."""
+    is_open = block.type == "category" and getattr(registry.load("tasks", task), "KEEPS_UNSEEN", False)
+    given = {"unseen": "keep"} if is_open and block.options.get("unseen") is None else {}
+    return Block.model_validate({"type": block.type, **block.options, **given})
 
 
 def _fit_column(

@@ -105,3 +105,21 @@ def test_ids_are_a_bijection_that_row_order_cannot_change(words: list[str], rand
     if "labels" in state:
         ids = field().encode(column(*state["labels"]), state).array[:, 0].tolist()
         assert ids == list(range(1, len(state["labels"]) + 1))
+
+
+def test_classes_of_their_own_have_the_same_id_in_every_table() -> None:
+    made = field("target", unseen="keep")
+    state = made.fit(column("a", "b", "a"))
+    first = made.encode(column("new", "a", "newer"), state)
+    second = made.encode(column("b", "newer", "new", None), state)
+    assert first.array[1, 0] == 0
+    assert second.array[0, 0] == 1
+    assert first.array[[0, 2], 0].tolist() == second.array[[2, 1], 0].tolist()
+    assert len({*first.array[:, 0].tolist(), *second.array[:, 0].tolist()}) == 4
+    assert second.bad == {3: "target city is missing"}
+    assert made.decode(first.array, state) == [None, "a", None]
+
+
+def test_unseen_classes_are_a_matter_of_targets() -> None:
+    with pytest.raises(DataError, match="`unseen` is for targets"):
+        field("input", unseen="keep")
