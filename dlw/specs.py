@@ -79,6 +79,8 @@ class OutputSpec:
     kind: str
     size: int
     start: tuple[float, ...] = ()
+    classes: int = 0
+    """Above 0, training adds the cosine of the vector to a learned direction of each class: [B, size + classes]."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,29 @@ class Outcome:
     levels: tuple[float, ...] = ()
     positive: int = 1
     """Of two classes, the id that precision, recall and their kin ask about."""
+    group: np.ndarray | None = None
+    """Of vectors, int64 [N]: rows are compared with rows of the same group only; None: with all."""
+    is_found: np.ndarray | None = None
+    """Of vectors, bool [N]: True where a row is only found, False where it only searches; None: each row does both."""
+    whole: Outcome | None = None
+    """Of some vectors of an outcome, the outcome that they search; None: they search one another."""
+    places: np.ndarray | None = None
+    """Of some vectors of an outcome, int64 [N]: where each stands in `whole`."""
 
     def take(self, rows: np.ndarray) -> Outcome:
-        """Return the outcome of some rows (indices or a mask)."""
-        return replace(self, prediction=self.prediction[rows], target=self.target[rows])
+        """Return the outcome of some rows (indices or a mask); vectors go on searching all."""
+        if self.kind != "vectors":
+            return replace(self, prediction=self.prediction[rows], target=self.target[rows])
+        places = np.arange(len(self.target)) if self.places is None else self.places
+        return replace(
+            self,
+            prediction=self.prediction[rows],
+            target=self.target[rows],
+            group=None if self.group is None else self.group[rows],
+            is_found=None if self.is_found is None else self.is_found[rows],
+            whole=self.whole or self,
+            places=places[rows],
+        )
 
 
 MOST_ROWS_AT_ONCE = 256

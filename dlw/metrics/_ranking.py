@@ -52,6 +52,8 @@ def by_class(ranked: Ranked, outcome: Outcome, weight_RN: np.ndarray) -> np.ndar
     if not len(outcome.target):
         return np.full(len(weight_RN), np.nan)
     scores_NK = outcome.prediction
+    if outcome.kind == "scores":
+        return ranked(outcome.prediction, outcome.target > 0, weight_RN)
     if outcome.kind == "labels":
         values = [
             ranked(scores_NK[known, k], outcome.target[known, k] > 0, weight_RN[:, known])

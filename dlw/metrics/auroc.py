@@ -8,7 +8,7 @@ from dlw.metrics import _ranking
 from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
-KINDS = ("classes", "labels")
+KINDS = ("classes", "labels", "scores")
 HIGHER_IS_BETTER = True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +55,7 @@ def rivals(
     encoded = fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
     probe = {name: test[name] for name in fitted.inputs}
-    size = outcome.prediction.shape[1]
+    size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
     ask = Ask(outcome.kind, size, fitted.inputs, outcome.levels, seed, of_rows=total if len(train) < total else 0)
     found = []
     for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):
@@ -63,9 +63,6 @@ def rivals(
         start = time.perf_counter()
         answer = registry.load("baselines", name).predict(arrays, encoded.arrays[TARGET], probe, ask)
         seconds = time.perf_counter() - start
-        answered = Outcome(
-            outcome.kind, answer.prediction, outcome.target, outcome.names, outcome.levels, outcome.positive
-        )
-        found.append(Rival(name, answer.note, seconds, answered))
+        found.append(Rival(name, answer.note, seconds, replace(outcome, prediction=answer.prediction)))
     listener.progress("baselines", len(names), len(names), {})
     return found

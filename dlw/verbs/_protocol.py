@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dlw.recipe.schema import Block, Recipe, SplitPlan
 from dlw.specs import Outcome
 
@@ -93,6 +95,10 @@ def _splits(recipe: Recipe) -> str:
 
 
 def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
+    if outcome.kind == "vectors":
+        return [_search(outcome)]
+    if outcome.kind not in ("classes", "labels", "values", "quantiles"):
+        return []
     columns = outcome.prediction.shape[1]
     if outcome.kind == "classes" and columns == 2:
         name = outcome.names[outcome.positive] if outcome.names else str(outcome.positive)
@@ -105,6 +111,16 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
     if columns > 1:
         return [f"averaging: means over {columns} targets, each in its own units"]
     return []
+
+
+def _search(outcome: Outcome) -> str:
+    if outcome.is_found is None or outcome.group is None:
+        return "search: each row among all other rows, by cosine, exact; rows without another of their class left out"
+    searching, episodes = int((~outcome.is_found).sum()), len(np.unique(outcome.group))
+    return (
+        f"search: {searching:,} rows in {episodes:,} episodes, each among the rows of its episode that can be found "
+        f"({int(outcome.is_found.sum()) / episodes:g} on average), by cosine; recall_at_1 is the share of right answers"
+    )
 
 
 def _also(count: int, what: str) -> str:

@@ -213,8 +213,10 @@ def _scores(
 
 def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) -> tuple[Group, ...]:
     """Score each target or label alone where there are several."""
+    if outcome.kind not in ("labels", "values", "quantiles"):
+        return ()
     count = outcome.prediction.shape[1]
-    if outcome.kind == "classes" or not 1 < count <= MAX_PARTS:
+    if not 1 < count <= MAX_PARTS:
         return ()
     groups = []
     for place, name in enumerate(outcome.names):

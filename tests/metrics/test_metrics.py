@@ -29,6 +29,11 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
         return Outcome(
             kind, np.round(rng.random((rows, columns)) * 20 + 0.5) / 22, rng.integers(-1, 2, (rows, columns))
         )
+    if kind == "vectors":
+        vectors = rng.normal(size=(rows, 4)).astype(np.float32)
+        return Outcome(kind, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), rng.integers(0, columns, rows))
+    if kind == "scores":
+        return Outcome(kind, np.round(rng.random(rows) * 20), rng.integers(0, 2, rows))
     target = rng.normal(3, 2, (rows, columns))
     prediction = target + rng.normal(size=(rows, columns))
     if kind == "values":
@@ -121,6 +126,18 @@ def naive_ece(o: Outcome, w: np.ndarray | None) -> float:
     return total
 
 
+def retrieval(o: Outcome, w: np.ndarray | None, measure: Callable[[np.ndarray], float]) -> float:
+    """Average a measure of the row's own class in the others from near to far, over rows that have others."""
+    values, weights = [], []
+    for row, (vector, target) in enumerate(zip(o.prediction, o.target, strict=True)):
+        order = [other for other in np.argsort(-(o.prediction @ vector)) if other != row]
+        hits = o.target[order] == target
+        if hits.any():
+            values.append(measure(hits))
+            weights.append(1.0 if w is None else w[row])
+    return float(np.average(values, weights=weights))
+
+
 BINARY: dict[str, Reference] = {
     "accuracy": lambda o, w: sk.accuracy_score(o.target, best(o), sample_weight=w),
     "balanced_accuracy": lambda o, w: sk.balanced_accuracy_score(o.target, best(o), sample_weight=w),
@@ -179,12 +196,24 @@ QUANTILES: dict[str, Reference] = {
     ),
     "coverage": lambda o, w: float(np.average((np.abs(o.target - o.prediction[..., 1]) <= 1).mean(1), weights=w)),
 }
+VECTORS: dict[str, Reference] = {
+    "recall_at_1": lambda o, w: retrieval(o, w, lambda hits: hits[0]),
+    "map_at_r": lambda o, w: retrieval(
+        o, w, lambda hits: np.mean([hit * hits[:place].mean() for place, hit in enumerate(hits[: hits.sum()], start=1)])
+    ),
+}
+SCORES: dict[str, Reference] = {
+    "auroc": lambda o, w: sk.roc_auc_score(o.target, o.prediction, sample_weight=w),
+    "average_precision": lambda o, w: sk.average_precision_score(o.target, o.prediction, sample_weight=w),
+}
 REFERENCES = [
     *[("classes", 2, name, reference) for name, reference in BINARY.items()],
     *[("classes", 3, name, reference) for name, reference in MULTI.items()],
     *[("labels", 3, name, reference) for name, reference in LABELS.items()],
     *[("values", 2, name, reference) for name, reference in VALUES.items()],
     *[("quantiles", 2, name, reference) for name, reference in QUANTILES.items()],
+    *[("vectors", 9, name, reference) for name, reference in VECTORS.items()],
+    *[("scores", 2, name, reference) for name, reference in SCORES.items()],
 ]
 
 
@@ -214,3 +243,19 @@ def test_r2_of_a_constant_truth_is_undefined() -> None:
     """There is no variance to explain."""
     rows = Outcome("values", np.array([[1.0], [2.0]]), np.array([[3.0], [3.0]]))
     assert math.isnan(load("r2").compute(rows, None))
+
+
+def test_vectors_meet_only_in_their_group_and_found_rows_do_not_search() -> None:
+    """Two episodes of one query and two supports: one is answered right."""
+    angle = np.radians([0, 10, 90, 0, 80, 10])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rows = Outcome(
+        "vectors",
+        vectors,
+        np.array([1, 1, 2, 3, 3, 4]),
+        group=np.array([0, 0, 0, 1, 1, 1]),
+        is_found=np.array([False, True, True, False, True, True]),
+    )
+    assert load("recall_at_1").compute(rows, None) == 0.5
+    assert load("recall_at_1").compute(rows.take(np.array([0])), None) == 1.0
+    assert math.isnan(load("recall_at_1").compute(rows.take(np.array([1, 2])), None))
