@@ -70,3 +70,23 @@ def pinball_loss(out_BTQ: Tensor, goal_BT: Tensor, level_Q: Tensor) -> Tensor:
     """Return max(q d, (q - 1) d) of the difference d, averaged over targets and levels (Koenker and Bassett 1978)."""
     difference_BTQ = goal_BT[:, :, None] - out_BTQ.float()
     return torch.maximum(level_Q * difference_BTQ, (level_Q - 1.0) * difference_BTQ).mean((1, 2))
+
+
+def proxy_loss(cosine_BK: Tensor, target_B: Tensor, *, temperature: float, margin: float) -> Tensor:
+    """Return the cross-entropy [B] of cosines to class directions over a temperature (Zhai and Wu 2019,
+    arXiv:1811.12649); `margin` is first taken off the own class (Wang et al. 2018, arXiv:1801.09414, equation 4).
+    """
+    own_BK = F.one_hot(target_B, cosine_BK.shape[1]) * margin
+    return F.cross_entropy((cosine_BK.float() - own_BK) / temperature, target_B, reduction="none")
+
+
+def contrastive_loss(out_BD: Tensor, target_B: Tensor, *, temperature: float) -> Tensor:
+    """Return the supervised contrastive loss [B] among the rows of a batch (Khosla et al. 2020, arXiv:2004.11362,
+    equation 2); a row whose class has no other row in the batch counts nothing.
+    """
+    unit_BD = F.normalize(out_BD.float(), dim=1)
+    itself_BB = torch.eye(len(unit_BD), dtype=torch.bool, device=unit_BD.device)
+    logits_BB = (unit_BD @ unit_BD.T / temperature).masked_fill(itself_BB, torch.finfo(torch.float32).min / 2)
+    same_BB = (target_B[:, None] == target_B) & ~itself_BB
+    near_BB = torch.where(same_BB, F.log_softmax(logits_BB, dim=1), 0.0)
+    return -near_BB.sum(1) / same_BB.sum(1).clamp(min=1)

@@ -181,8 +181,8 @@ def _rebuild(folder: Path, files: VerifiedFiles, fitted: Fitted, task: Task) -> 
     """Return the network of the bundle's recipe with untrained weights."""
     from dlw.engine.inference import Predictor
     from dlw.recipe.check import load_recipe
-    from dlw.verbs._network import build_network
+    from dlw.verbs._network import answering, build_network
 
     files.read(RECIPE_FILE)
     recipe = load_recipe(folder / RECIPE_FILE).recipe
-    return Predictor(build_network(recipe, fitted, task), task).eval().requires_grad_(False)
+    return Predictor(answering(build_network(recipe, fitted, task)), task).eval().requires_grad_(False)

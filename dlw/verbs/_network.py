@@ -29,10 +29,28 @@ def build_task(recipe: Recipe, fitted: Fitted) -> Task:
 
 
 def build_network(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
-    """Return the recipe's network with its first weights, a function of the seed."""
+    """Return what is trained, with its first weights, a function of the seed: the recipe's network and, where the task
+    asks for them, directions of the classes beside it.
+    """
     import torch
 
     torch.manual_seed(recipe.seed)
+    network = _build_model(recipe, fitted, task)
+    if not task.output.classes:
+        return network
+    from dlw.models._proxies import Proxies
+
+    return Proxies(network, task.output)
+
+
+def answering(network: nn.Module) -> nn.Module:
+    """Return the part of `build_network`'s result that is kept for use."""
+    from dlw.models._proxies import Proxies
+
+    return network.network if isinstance(network, Proxies) else network
+
+
+def _build_model(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
     module = registry.load("models", recipe.model.type)
     options = settings("models", recipe.model)
     build = partial(module.build, options, fitted.inputs, task.output)
