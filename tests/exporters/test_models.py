@@ -21,7 +21,12 @@ SPECS = {
     "category": FieldSpec("category", (2,), "int64", ("d", "e"), sizes=(4, 9)),
     "image": FieldSpec("image", (3, 16, 16), "uint8", ("image",), statistics={"mean": [90.0] * 3, "std": [50.0] * 3}),
 }
-TARGET = FieldSpec("category", (), "int64", ("label",), (3,), ("x", "y", "z"), {"counts": [[5, 5, 5]]})
+LABELS = ("x", "y", "z")
+TASKS = {
+    "vector": ("classification", FieldSpec("category", (), "int64", ("label",), (3,), LABELS, {"counts": [[5, 5, 5]]})),
+    "map": ("segmentation", FieldSpec("mask", (16, 16), "uint8", ("m",), (3,), LABELS, {"counts": [[5, 5, 5]]})),
+}
+"""For every kind of output a task, with its target."""
 
 SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1]}
 """Options that keep a network small, for the models that have them."""
@@ -53,8 +58,10 @@ def rows(inputs: dict[str, FieldSpec], count: int) -> Arrays:
 def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     inputs = inputs_of(model)
-    plugin, tasks = registry.load("models", model), registry.load("tasks", "classification")
-    task = tasks.build(tasks.Settings(), TARGET)
+    plugin = registry.load("models", model)
+    name, target = TASKS[plugin.OUTPUTS[0]]
+    tasks = registry.load("tasks", name)
+    task = tasks.build(tasks.Settings(), target)
     small = {key: value for key, value in SMALL.items() if key in plugin.Settings.model_fields}
     network = plugin.build(plugin.Settings.model_validate(small), inputs, task.output)
     for parameter in network.parameters():  # some networks begin as constants, which every export gets right

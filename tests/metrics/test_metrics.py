@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,10 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
         return Outcome(kind, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), rng.integers(0, columns, rows))
     if kind == "scores":
         return Outcome(kind, np.round(rng.random(rows) * 20), rng.integers(0, 2, rows))
+    if kind == "map":
+        ids, truth = rng.integers(0, columns, (2, rows, 3, 4), dtype=np.uint8)
+        truth[rng.random(truth.shape) < 0.2] = 255
+        return Outcome(kind, ids, truth, tuple("abcde"[:columns]), positive=positive)
     target = rng.normal(3, 2, (rows, columns))
     prediction = target + rng.normal(size=(rows, columns))
     if kind == "values":
@@ -113,6 +118,17 @@ def at_recall(y: np.ndarray, p: np.ndarray, sample_weight: np.ndarray | None = N
 
 def one_vs_rest(o: Outcome, w: np.ndarray | None, function: Callable[..., float]) -> float:
     return float(np.mean([function(o.target == k, o.prediction[:, k], sample_weight=w) for k in range(3)]))
+
+
+def pixels(function: Callable[..., float], **options: Any) -> Reference:
+    """Return a reference that sees every known pixel as a row."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        is_known = o.target != 255
+        weight = np.broadcast_to((np.ones(len(o.target)) if w is None else w)[:, None, None], o.target.shape)
+        return float(function(o.target[is_known], o.prediction[is_known], sample_weight=weight[is_known], **options))
+
+    return reference
 
 
 def naive_ece(o: Outcome, w: np.ndarray | None) -> float:
@@ -206,7 +222,14 @@ SCORES: dict[str, Reference] = {
     "auroc": lambda o, w: sk.roc_auc_score(o.target, o.prediction, sample_weight=w),
     "average_precision": lambda o, w: sk.average_precision_score(o.target, o.prediction, sample_weight=w),
 }
+MAPS: dict[str, Reference] = {
+    "mean_iou": pixels(sk.jaccard_score, average="macro"),
+    "dice": pixels(sk.f1_score, average="macro"),
+    "pixel_accuracy": pixels(sk.accuracy_score),
+}
 REFERENCES = [
+    *[("map", 3, name, reference) for name, reference in MAPS.items()],
+    ("map", 2, "dice", lambda o, w: pixels(sk.f1_score, pos_label=o.positive)(o, w)),
     *[("classes", 2, name, reference) for name, reference in BINARY.items()],
     *[("classes", 3, name, reference) for name, reference in MULTI.items()],
     *[("labels", 3, name, reference) for name, reference in LABELS.items()],

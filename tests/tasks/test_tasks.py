@@ -28,11 +28,13 @@ TARGETS = {
         ("u", "v"),
         statistics={"mean": [3.0, 40.0], "std": [2.0, 10.0], "quantiles": [[0.0, 3.0, 9.0], [20.0, 40.0, 60.0]]},
     ),
+    "mask": FieldSpec("mask", (2, 3), "uint8", ("m",), (3,), ("road", "sky", "car"), {"counts": [[10, 9, 3]]}),
 }
 ENCODED = {
     "category": np.array([0, 1, 2, 1]),
     "labels": np.array([[1, 0], [-1, 1], [0, -1], [-1, -1]], np.int8),
     "number": np.array([[0.0, 40.0], [3.0, 50.0], [9.0, 20.0], [1.0, 60.0]], np.float32),
+    "mask": np.array([[[0, 1, 2], [0, 1, 255]], *[[[0, 0, 0], [1, 1, 1]]] * 3], np.uint8),
 }
 CASES = [(name, kind) for name in registry.names("tasks") for kind in registry.load("tasks", name).TARGETS]
 
@@ -44,7 +46,8 @@ def build(name: str, kind: str, **options: object) -> Task:
 
 
 def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
-    out = torch.randn(4, task.output.size, generator=torch.Generator().manual_seed(0))
+    places = TARGETS[kind].shape if task.output.kind == "map" else ()
+    out = torch.randn(4, task.output.size, *places, generator=torch.Generator().manual_seed(0))
     return out.requires_grad_(), torch.from_numpy(ENCODED[kind])
 
 

@@ -1,0 +1,57 @@
+"""U-shaped convolutional network: one value per class and pixel, for pictures of any size and channel count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlw.models._base import ModelSettings
+from dlw.specs import FieldSpec, OutputSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INPUTS = ("image",)
+OUTPUTS = ("map",)
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+Depth = Annotated[int, Field(ge=1, le=100)]
+
+
+class Settings(ModelSettings):
+    """Residual stages on the way down, each but the first halving height and width; on the way up, the stage below is
+    enlarged and added to the stage beside it, then one block.
+
+    The shape is that of U-Net (Ronneberger et al. 2015, arXiv:1505.04597); adding instead of joining channels, which
+    takes half the time, is that of LinkNet (Chaurasia and Culurciello 2017, arXiv:1707.03718).
+    """
+
+    widths: list[Width] = Field([32, 64, 128, 192], min_length=1, max_length=8, description="Channels of each stage.")
+    depths: list[Depth] = Field(
+        [1, 1, 1, 1], min_length=1, max_length=8, description="Residual blocks of each stage, on the way down."
+    )
+    stride: Literal[1, 2, 4] = Field(
+        1,
+        description="The stem leaves 1 / stride of height and width, and the answer is enlarged again: about stride "
+        "squared times as fast, at the price of thin things.",
+    )
+    activation: Literal["relu", "silu", "gelu"] = Field("relu", description="Nonlinearity.")
+    squeeze_excite: bool = Field(
+        False, description="Weigh channels by what the whole picture shows (arXiv:1709.01507)."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the deepest channels switched off in training.")
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> Self:
+        if len(self.widths) != len(self.depths):
+            raise ValueError(f"widths names {len(self.widths)} stages and depths {len(self.depths)}; give one of each")
+        return self
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpec) -> nn.Module:
+    """Return a network from {image group: [B, C, H, W]} to [B, size, H, W]."""
+    from dlw.models._unet import UNet
+
+    return UNet(settings, inputs, output)

@@ -1,0 +1,65 @@
+"""unet: any size and channel count, every parameter learns, things stay where they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from dlw.models import unet
+from dlw.specs import FieldSpec, OutputSpec
+
+
+def network(shape: tuple[int, ...] = (1, 8, 8), **options: Any) -> nn.Module:
+    """A small network, the same at every call."""
+    torch.manual_seed(0)
+    inputs = {
+        "image": FieldSpec("image", shape, "uint8", statistics={"mean": [100.0] * shape[0], "std": [60.0] * shape[0]})
+    }
+    options = {"widths": [8, 12], "depths": [1, 1], **options}
+    return unet.build(unet.Settings(**options), inputs, OutputSpec("map", 3))
+
+
+def pictures(shape: tuple[int, ...], rows: int) -> torch.Tensor:
+    """Random raw pixels."""
+    return torch.from_numpy(np.random.default_rng(rows).integers(0, 256, (rows, *shape), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 33, 47), (2, 16, 64), (4, 5, 2), (1, 1, 1)])
+@pytest.mark.parametrize("options", [{}, {"stride": 4, "squeeze_excite": True}, {"stride": 2, "depths": [1, 2]}])
+def test_every_size_gives_a_map_and_a_gradient_to_every_parameter(
+    shape: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    net = network(shape, **options)
+    for norm in (module for module in net.modules() if isinstance(module, nn.BatchNorm2d)):
+        nn.init.ones_(norm.weight)  # branches start as zero, which would hide a layer that is not connected
+    out = net({"image": pictures(shape, 4)})
+    assert out.shape == (4, 3, *shape[1:])
+    (out * torch.arange(1.0, 4.0)[:, None, None]).square().sum().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()] == []
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_overfits_one_batch_pixel_by_pixel(stride: int) -> None:
+    """The class of a pixel is whether it is bright, in blocks of the stride: half a cell off would be 25 % wrong."""
+    net = network((1, 12, 20), stride=stride)
+    image = pictures((1, 6, 10), 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    target = (image[:, 0] > 127).long()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.3, momentum=0.9)
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net({"image": image}), target).backward()
+        optimizer.step()
+    assert (net({"image": image}).argmax(1) == target).float().mean() > 0.97
+
+
+def test_bias_starts_where_the_task_says_and_stages_agree() -> None:
+    spec = FieldSpec("image", (1, 8, 8), "uint8", statistics={"mean": [100.0], "std": [60.0]})
+    net = unet.build(unet.Settings(), {"image": spec}, OutputSpec("map", 2, start=(0.5, -1.5)))
+    assert dict(net.named_parameters())["output.bias"].tolist() == [0.5, -1.5]
+    with pytest.raises(ValidationError, match="widths names 2 stages and depths 1"):
+        unet.Settings(widths=[8, 16], depths=[1])
