@@ -16,6 +16,7 @@ from sklearn import metrics as sk
 
 from dlw import registry
 from dlw.specs import Outcome
+from tests.metrics.coco import coco_scores, random_boxes
 
 Reference = Callable[[Outcome, np.ndarray | None], float]
 
@@ -39,6 +40,8 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
         ids, truth = rng.integers(0, columns, (2, rows, 3, 4), dtype=np.uint8)
         truth[rng.random(truth.shape) < 0.2] = 255
         return Outcome(kind, ids, truth, tuple("abcde"[:columns]), positive=positive)
+    if kind == "boxes":
+        return random_boxes(seed, rows, objects=12, boxes=6, classes=columns, digits=6)
     target = rng.normal(3, 2, (rows, columns))
     prediction = target + rng.normal(size=(rows, columns))
     if kind == "values":
@@ -127,6 +130,16 @@ def pixels(function: Callable[..., float], **options: Any) -> Reference:
         is_known = o.target != 255
         weight = np.broadcast_to((np.ones(len(o.target)) if w is None else w)[:, None, None], o.target.shape)
         return float(function(o.target[is_known], o.prediction[is_known], sample_weight=weight[is_known], **options))
+
+    return reference
+
+
+def repeated_boxes(place: int) -> Reference:
+    """Return one figure of the COCO evaluator, which knows no weights: pictures are repeated."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        repeats = np.ones(len(o.target), int) if w is None else w.astype(int)
+        return coco_scores(o.take(np.repeat(np.arange(len(o.target)), repeats)))[place]
 
     return reference
 
@@ -227,7 +240,9 @@ MAPS: dict[str, Reference] = {
     "dice": pixels(sk.f1_score, average="macro"),
     "pixel_accuracy": pixels(sk.accuracy_score),
 }
+BOXES: dict[str, Reference] = {"map": repeated_boxes(0), "map50": repeated_boxes(1)}
 REFERENCES = [
+    *[("boxes", 3, name, reference) for name, reference in BOXES.items()],
     *[("map", 3, name, reference) for name, reference in MAPS.items()],
     ("map", 2, "dice", lambda o, w: pixels(sk.f1_score, pos_label=o.positive)(o, w)),
     *[("classes", 2, name, reference) for name, reference in BINARY.items()],
