@@ -138,8 +138,10 @@ def _create_at(out: Path) -> Run:
         run = Run(out)
         if disk.is_locked(run.lock):
             raise RunInUseError(f"--out {out} is in use by another training: choose another folder")
-        # A training that was killed while it read its data leaves these behind: nothing of worth, so begin again.
-        has_begun = set(disk.names(out)) - {run.lock.name, ".cache", run.log.name, run.checkpoints.name}
+        # The recipe is written last: a training that was killed before leaves only these behind, so begin again.
+        early = (run.lock, run.folder / ".cache", run.log, run.checkpoints, run.fields, run.resolved)
+        others = set(disk.names(out)) - {path.name for path in early}
+        has_begun = any(not name.startswith(disk.TEMPORARY) for name in others)
         if has_begun or (run.checkpoints.is_dir() and disk.names(run.checkpoints)):
             raise UsageError(
                 f"--out {out}: the folder is not empty; go on with that run by `dlw train --resume {out}`, "

@@ -45,16 +45,18 @@ class Session:
 def begin(
     reference: str | Path, sets: Sequence[str], run: Run, listener: Listener, is_sandboxed: bool = False
 ) -> Session:
-    """Read recipe and data, fit the fields and write all of it into a new run directory."""
+    """Read recipe and data, fit the fields and write all of it into a new run directory.
+
+    The recipe as written comes last: with it the run can be continued, without it `train` begins again.
+    """
     loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
     tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
     recipe = _with_absolute_source(recipe, loaded.root)
     fitted = fit(recipe, tables["train"], listener)
-    resolved = dump(resolve(recipe)).encode()
-    disk.write_atomic(run.recipe, loaded.text.encode())
-    disk.write_atomic(run.resolved, resolved)
     disk.write_json(run.fields, fitted.to_json())
+    disk.write_atomic(run.resolved, dump(resolve(recipe)).encode())
+    disk.write_atomic(run.recipe, loaded.text.encode())
     return Session(run, recipe, fitted, tables)
 
 
@@ -80,7 +82,12 @@ def _with_absolute_source(recipe: Recipe, root: Path) -> Recipe:
         is_path = ("path", "source")
         options = {k: pinned(v) if k in is_path and isinstance(v, str) else v for k, v in source.options.items()}
         source = Block.model_validate({"type": source.type, **options})
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})
+    evaluate = recipe.evaluate
+    if evaluate.episodes:
+        episodes = evaluate.episodes.model_copy(update={"source": pinned(evaluate.episodes.source)})
+        evaluate = evaluate.model_copy(update={"episodes": episodes})
+    data = recipe.data.model_copy(update={"source": source})
+    return recipe.model_copy(update={"data": data, "evaluate": evaluate})
 
 
 _WITHOUT_BITS = (

@@ -149,7 +149,7 @@ def _train(
     elif is_resumed:
         listener.warn(f"{run.folder} stopped before its first checkpoint: starting at step 0")
         sink.reset()
-    if not is_resumed:
+    if not run.environment.exists():
         write_json(run.environment, prints)
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")

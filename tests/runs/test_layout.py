@@ -33,6 +33,16 @@ def test_out_may_be_new_or_empty(tmp_path: Path) -> None:
         assert create_run("digits", folder).checkpoints.is_dir()
 
 
+def test_out_of_a_start_that_was_killed_is_begun_again_until_the_recipe_is_there(tmp_path: Path) -> None:
+    run = create_run("digits", tmp_path / "run")
+    for name in (".lock", "log.txt", "fields.json", "recipe.resolved.yaml", ".tmp-recipe.yaml.123"):
+        (run.folder / name).write_text("")
+        assert create_run("digits", run.folder) == run
+    run.recipe.write_text("")
+    with pytest.raises(UsageError, match="dlw train --resume"):
+        create_run("digits", run.folder)
+
+
 def test_out_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(UsageError, match=r"not empty; go on with that run by `dlw train --resume .*, or choose"):
