@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
 
+import pytest
+
 from dlw.engine import loop
 from dlw.errors import Interrupted
+from dlw.runs import disk
 from dlw.runs.layout import Run
 from dlw.runs.steps import saved_steps, step_folder
 from dlw.verbs._session import RunSink
@@ -52,8 +56,10 @@ OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {
 """Each optimizer with the decay of the average that goes with it."""
 
 
-def write_recipe(folder: Path, family: str, optimizer: str, workers: int, accumulate: int) -> Path:
-    """Write the data of a family and a recipe of three epochs beside it; workers stream the rows."""
+def write_recipe(
+    folder: Path, family: str, optimizer: str = "adamw+ema", workers: int = 0, accumulate: int = 1, epochs: int = EPOCHS
+) -> Path:
+    """Write the data of a family and a recipe beside it; workers stream the rows."""
     data, options = FAMILIES[family]
     count = TRAIN_ROWS + 24
     inputs = (people if data is _TABLE else squares)(folder, count)
@@ -69,7 +75,7 @@ def write_recipe(folder: Path, family: str, optimizer: str, workers: int, accumu
         "model": {"type": family, **options},
         "optimizer": block,
         "train": {
-            "epochs": EPOCHS,
+            "epochs": epochs,
             "batch_size": ROWS_PER_STEP[accumulate] // accumulate,
             "accumulate": accumulate,
             "workers": workers,
@@ -84,7 +90,19 @@ def write_recipe(folder: Path, family: str, optimizer: str, workers: int, accumu
     return path
 
 
-def outcome(folder: Path) -> dict[str, bytes]:
+@pytest.fixture(autouse=True)
+def small_batches_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validate in several batches, and skip the disk's own flush, which is all the tests would wait for."""
+
+    def call(operation: Callable[..., Any], *arguments: Any) -> Any:
+        return None if operation is os.fsync else operation(*arguments)
+
+    answer = loop.answer_batches
+    monkeypatch.setattr(disk, "_call", call)
+    monkeypatch.setattr(loop, "answer_batches", lambda net, batches, _, *rest: answer(net, batches, 8, *rest))
+
+
+def outcome(folder: Path, inputs: Path | None = None) -> dict[str, bytes]:
     """Return the bytes that interruptions must not change: tensors of the last and the best, journal, predictions."""
     run = Run(folder)
     words = {word: run.checkpoints / (run.checkpoints / word).read_text().strip() for word in ("last", "best")}
@@ -95,8 +113,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
     }
     assert words["last"] == step_folder(run, saved_steps(run)[-1])
     found["metrics.jsonl"] = run.metrics.read_bytes()
-    inputs = next(folder.parent.glob("*.csv"))
-    predict(folder, [str(inputs)], output=folder / "predictions.csv")
+    predict(folder, [str(inputs or next(folder.parent.glob("*.csv")))], output=folder / "predictions.csv")
     found["predictions"] = (folder / "predictions.csv").read_bytes()
     return found
 

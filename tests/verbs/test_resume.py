@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlw.engine import loop
-from dlw.runs import disk
 from dlw.verbs.train import train
-from tests.verbs.resumed_runs import FAMILIES, OPTIMIZERS, first_differences, outcome, train_interrupted, write_recipe
+from tests.verbs.resumed_runs import (
+    FAMILIES,
+    OPTIMIZERS,
+    first_differences,
+    outcome,
+    small_batches_without_waiting,  # noqa: F401
+    train_interrupted,
+    write_recipe,
+)
 from tests.withstood import Tally
 
 MOMENTS = ("step 1", "mid-epoch", "epoch end", "during validation", "last step")
@@ -47,18 +52,6 @@ def pairwise(factors: Sequence[Sequence[Any]], count: int, seed: int) -> list[Ca
 
 
 CASES = pairwise(FACTORS, NUM_CASES, seed=0)
-
-
-@pytest.fixture(autouse=True)
-def _small_and_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Validate in several batches, and skip the disk's own flush, which is all these tests would wait for."""
-
-    def call(operation: Callable[..., Any], *arguments: Any) -> Any:
-        return None if operation is os.fsync else operation(*arguments)
-
-    monkeypatch.setattr(disk, "_call", call)
-    answer = loop.answer_batches
-    monkeypatch.setattr(loop, "answer_batches", lambda net, batches, _, *rest: answer(net, batches, 8, *rest))
 
 
 def differences(folder: Path, case: Case) -> list[str]:
