@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dlw.verbs.predict import Predictions
 
 _MOST_ROWS = 30
+_MOST_NUMBERS = 3
+"""Of a vector, so many are shown on a terminal."""
 
 
 def predict_cli(
@@ -31,6 +33,13 @@ def predict_cli(
         Path | None,
         typer.Option("--draw", metavar="FOLDER", help="Draw the answers over their pictures, one PNG per row."),
     ] = None,
+    index: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT", help="Answer with the nearest rows of these files or folders; repeatable."),
+    ] = None,
+    matches: Annotated[
+        str, typer.Option("--matches", metavar="NUMBER", help="How many of --index to show for each row.")
+    ] = "5",
     threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,
@@ -44,6 +53,7 @@ def predict_cli(
     dlw predict runs/digits-1 digit.png
     dlw predict runs/adult-1/exports/onnx people.csv -o answers.csv
     dlw predict runs/camvid-1 street/ -o streets.parquet --draw drawn/
+    dlw predict runs/omniglot-1 letter.png --index letters/
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.predict import predict
@@ -56,6 +66,8 @@ def predict_cli(
             output=output,
             keep=keep or (),
             draw=draws,
+            index=index or (),
+            matches=whole("--matches", matches, high=10**6) or 0,
             threads=whole("--threads", threads),
             listener=listener,
         )
@@ -101,4 +113,6 @@ def _fitting(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) > _MOST_NUMBERS and isinstance(value[0], float):
+        return f"{', '.join(map(figure, value[:_MOST_NUMBERS]))}, ... ({len(value)} numbers)"
     return figure(value) if isinstance(value, float) else "" if value is None else str(value)

@@ -27,6 +27,8 @@ OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
 PIECE_BYTES = 64 * 2**20
 """Encoded rows that are in memory at once, about."""
 MOST_ROWS_AT_ONCE = 65_536
+MATCHES = 5
+"""Rows of an index that are shown for each row, unless another number is asked for."""
 WARNED = 20
 """Rows that cannot be used are warned of one by one up to this many; all are in the result."""
 
@@ -82,12 +84,15 @@ def predict(
     output: Path | None = None,
     keep: Sequence[str] = (),
     draw: Path | None = None,
+    index: Sequence[str] = (),
+    matches: int = MATCHES,
     threads: int | None = None,
     listener: Listener | None = None,
 ) -> Predictions:
     """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
 
-    `draw` names a folder for the pictures with the answers drawn over them.
+    `draw` names a folder for the pictures with the answers drawn over them. With an `index`, inputs of the same kinds,
+    the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors.
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
     listener = listener or Silent()
@@ -95,9 +100,27 @@ def predict(
         raise UsageError(f"--output {output}: its suffix must be one of {', '.join(OUTPUT_SUFFIXES)}")
     if not inputs:
         raise UsageError("no input is given: name files, folders or globs, or - for stdin")
+    if matches < 1:
+        raise UsageError(f"--matches {matches}: must be 1 or more")
     answerer = open_target(target, threads, listener)
+    collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener)
+    columns = collected.finished()
+    if index:
+        columns = _searched(answerer, columns, index, matches, listener)
+    predictions = Predictions(answerer.name, columns, collected.bad, output)
+    if output is not None:
+        from dlw.runs.disk import write_atomic
+        from dlw.verbs._tables import table_bytes
+
+        write_atomic(output, table_bytes(predictions.columns, output.suffix.lower()))
+    return predictions
+
+
+def _answered(
+    answerer: Answerer, inputs: Sequence[str], keep: Sequence[str], drawings: Drawings | None, listener: Listener
+) -> _Collected:
+    """Answer all inputs and tell of the rows that cannot be; raises DataError when none can."""
     collected = _Collected()
-    drawings = _drawings(draw, answerer)
     for piece in _pieces(answerer, inputs, listener):
         _answer_piece(answerer, piece, keep, drawings, collected, listener)
     for bad in collected.bad[:WARNED]:
@@ -107,13 +130,19 @@ def predict(
     if not collected.num_rows:
         first = f": {collected.bad[0].file}: {collected.bad[0].reason}" if collected.bad else ""
         raise DataError(f"none of {len(collected.bad)} rows can be used{first}")
-    predictions = Predictions(answerer.name, collected.finished(), collected.bad, output)
-    if output is not None:
-        from dlw.runs.disk import write_atomic
-        from dlw.verbs._tables import table_bytes
+    return collected
 
-        write_atomic(output, table_bytes(predictions.columns, output.suffix.lower()))
-    return predictions
+
+def _searched(
+    answerer: Answerer, columns: dict[str, list[Any]], index: Sequence[str], matches: int, listener: Listener
+) -> dict[str, list[Any]]:
+    """Return the rows of the index that lie nearest to each answered row."""
+    from dlw.verbs._nearest import VECTOR, nearest
+
+    if VECTOR not in columns:
+        raise UsageError("--index: only answers of the task embedding, vectors, can be searched")
+    found = _answered(answerer, index, (), None, listener)
+    return nearest(columns, found.finished(), matches)
 
 
 def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | None:
