@@ -20,7 +20,7 @@ from dlw.recipe.parse import Node
 MIRROR = "DLW_DATA"
 """Environment variable: a folder where a source that is not there is looked up by the last part of its path."""
 
-_SECTIONS = (("data", "source"), ("model",))
+_SECTIONS = (("data", "source"), ("model",), ("evaluate", "episodes", "source"))
 """Where a recipe may name files and folders."""
 
 
@@ -65,7 +65,7 @@ class Sandbox:
         return f"leads to {shown(str(resolved), 200)}, outside of {allowed}, which --sandbox does not allow"
 
     def check(self, root: Node) -> None:
-        """Raise RecipeError for every text of `data.source` and `model` that is a path out of the sandbox."""
+        """Raise RecipeError for every text of the sections that name files that is a path out of the sandbox."""
         problems: list[Problem] = []
         for section in _SECTIONS:
             node: Node | None = root

@@ -206,6 +206,16 @@ class Checkpoint(Section):
     monitor: str | None = Field(None, description="Split and metric that choose the best, such as `validation/loss`.")
 
 
+class Episodes(Section):
+    """Few-shot episodes: each row that searches is answered by the nearest row of its episode that can be found."""
+
+    source: str = Field(description="File(s) or folder with the rows; relative to the recipe's folder.")
+    within: str = Field(description="Column that names the episode.")
+    label: str = Field(description="Column that names the class within the episode, alike for a row and its match.")
+    role: str = Field(description="Column that says which rows search and which can be found.")
+    found: str = Field(description="What `role` holds for the rows that can be found.")
+
+
 class Evaluate(Section):
     """How the run is judged."""
 
@@ -213,6 +223,9 @@ class Evaluate(Section):
     baseline: bool = Field(True, description="Report a plain baseline beside the network.")
     slices: list[str] = Field([], description="Columns whose values are scored separately.")
     require: list[str] = Field([], description='Conditions such as "test/accuracy >= 0.9"; unmet ends with exit 9.')
+    episodes: Episodes | None = Field(
+        None, description="Few-shot episodes as the test split of the task embedding; recall_at_1 scores them."
+    )
     bootstrap: int = Field(1000, ge=0, le=100_000, description="Resamples behind each 95 % interval; 0 for none.")
 
 

@@ -81,7 +81,8 @@ def source(recipe: Recipe) -> str:
         told = f"{given.type} ({options})"
     else:
         told = given if isinstance(given, str) else ", ".join(given)
-    return f"{told}; splits: {_splits(recipe)}"
+    episodes = f"; test: the episodes of {recipe.evaluate.episodes.source}" if recipe.evaluate.episodes else ""
+    return f"{told}; splits: {_splits(recipe)}{episodes}"
 
 
 def _splits(recipe: Recipe) -> str:

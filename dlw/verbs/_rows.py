@@ -16,6 +16,7 @@ from dlw.recipe.schema import Recipe
 from dlw.sources._tables import pictures_at
 from dlw.splits import apply
 from dlw.verbs import _inference
+from dlw.verbs._episodes import open_episodes
 from dlw.verbs._fitted import missing_columns
 from dlw.verbs._leaks import report_duplicates
 from dlw.verbs._sources import folder_of, open_source
@@ -39,7 +40,12 @@ def load_tables(recipe: Recipe, root: Path, cache: Path, listener: Listener) -> 
         missing = [name for name in _named(recipe) if name not in table.column_names]
         if missing:
             raise DataError(missing_columns(missing, table.column_names))
-    tables = apply(data.splits, _anchored(recipe, root, tables), targets, listener)
+    tables = apply(data.splits, _anchored(recipe, folder_of(data.source, root), tables), targets, listener)
+    if recipe.evaluate.episodes:
+        if "test" in tables:
+            raise DataError("evaluate.episodes is the test split, but the data has one, too: name the data's splits")
+        episodes = open_episodes(recipe, root, cache, listener)
+        tables |= _anchored(recipe, folder_of(recipe.evaluate.episodes.source, root), episodes)
     return _finish(recipe, tables, listener)
 
 
@@ -66,11 +72,11 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"inputs": blocks, "drop": []})})
 
 
-def _anchored(recipe: Recipe, root: Path, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """Turn text columns that name picture or mask files into pictures, their paths starting at the source's folder."""
+def _anchored(recipe: Recipe, folder: Path, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """Turn text columns that name picture or mask files into pictures, their paths starting at `folder`."""
     inputs = recipe.data.inputs
     masks = {name for name, block in recipe.data.target.items() if registry.load("fields", block.type).KIND == "mask"}
-    folder = folder_of(recipe.data.source, root).absolute()
+    folder = folder.absolute()
     anchored = {}
     for split, table in tables.items():
         for name in [*_input_names(recipe, table.column_names), *masks]:

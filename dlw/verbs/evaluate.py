@@ -17,6 +17,7 @@ from dlw.recipe.schema import Block, Recipe
 from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs import _protocol, _requirements, _slices
 from dlw.verbs._baseline import Rival, rivals
+from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import Interval, interval, resample, score
 from dlw.verbs._scores import BaselineFit, Evaluation, Group, Score, Versus
 
@@ -157,6 +158,7 @@ def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, lis
     answers = answer_arrays(trained.predictor, encoded.arrays, is_condensed=True)
     listener.progress("answers", len(encoded.rows), len(encoded.rows), {})
     outcome = trained.task.outcome(answers, encoded.arrays[TARGET])
+    outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))
     left_out = len(table) - len(encoded.rows)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
     return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
