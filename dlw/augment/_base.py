@@ -1,6 +1,7 @@
 """The contract of an augmentation: a change of one training batch, on tensors, the same on every resume.
 
-A plug-in file holds a docstring, `KINDS` (the input kinds it changes), a frozen pydantic `Settings`, and
+A plug-in file holds a docstring, `KINDS` (the input kinds it changes), `LAID_ON` (the target kinds that may lie on a
+picture, mask and boxes, and stay true under it; the recipe check refuses others), a frozen pydantic `Settings`, and
 `build(settings, groups) -> Augment`, where `groups` are the packed FieldSpecs of the inputs and, as "target", of the
 target: what moves the pixels of a picture moves the mask or the boxes of the target with them. Plug-in files import
 torch inside `build` only. All randomness comes from the Draws given with the batch: a function of (seed, epoch, row,

@@ -1,4 +1,4 @@
-"""Where pixels go: flips, crops, erased boxes. Shape legend: B rows, C channels, H pixel rows, W pixel columns."""
+"""Erased boxes. Shape legend: B rows, C channels, H pixel rows, W pixel columns."""
 
 from __future__ import annotations
 
@@ -11,40 +11,6 @@ from torch import Tensor
 from dlw.augment._base import Draws
 from dlw.augment._images import boxes, like
 from dlw.specs import FieldSpec
-
-Fill = Literal["zero", "edge", "reflect"]
-
-
-def flip(image_BCHW: Tensor, draws: Draws, probability: float) -> Tensor:
-    """Mirror left and right in a share of the rows."""
-    is_flipped_B = draws.uniform(1)[:, 0] < probability
-    return torch.where(is_flipped_B[:, None, None, None], image_BCHW.flip(-1), image_BCHW)
-
-
-def crop(image_BCHW: Tensor, draws: Draws, padding: int, fill: Fill) -> Tensor:
-    """Move each picture by up to `padding` pixels in both directions, one gather for the whole batch."""
-    rows, _, height, width = image_BCHW.shape
-    shift_B2 = (draws.uniform(2) * (2 * padding + 1)).long() - padding
-    ys_BH = shift_B2[:, :1] + torch.arange(height, device=shift_B2.device)
-    xs_BW = shift_B2[:, 1:] + torch.arange(width, device=shift_B2.device)
-    row_B11 = torch.arange(rows, device=shift_B2.device)[:, None, None]
-    moved_BHWC = image_BCHW.permute(0, 2, 3, 1)[
-        row_B11, _inside(ys_BH, height, fill)[:, :, None], _inside(xs_BW, width, fill)[:, None, :]
-    ]
-    moved_BCHW = moved_BHWC.permute(0, 3, 1, 2)
-    if fill == "zero":
-        top_left_B2 = -shift_B2
-        whole_B2 = torch.tensor([height, width], device=shift_B2.device).expand(rows, 2)
-        moved_BCHW = torch.where(boxes(top_left_B2, whole_B2, height, width), moved_BCHW, 0)
-    return moved_BCHW
-
-
-def _inside(place: Tensor, size: int, fill: Fill) -> Tensor:
-    """Return the pixel to read for each place, which may lie up to `size` - 1 pixels outside."""
-    if fill == "reflect":
-        place = place.abs()
-        place = (size - 1) - ((size - 1) - place).abs()
-    return place.clamp(0, size - 1)
 
 
 def erase(

@@ -11,6 +11,7 @@ from dlw.errors import UsageError
 from dlw.specs import FieldSpec
 
 KINDS = ("image",)
+LAID_ON = ("mask", "boxes")
 
 
 class Settings(AugmentSettings):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KINDS = ("number", "category")
+LAID_ON = ("mask", "boxes")
 
 
 class Settings(AugmentSettings):

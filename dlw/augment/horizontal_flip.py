@@ -1,4 +1,4 @@
-"""Mirror pictures left and right at random."""
+"""Mirror pictures left and right at random, masks and boxes with them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dlw.augment._base import Augment, AugmentSettings
 from dlw.specs import FieldSpec
 
 KINDS = ("image",)
+LAID_ON = ("mask", "boxes")
 
 
 class Settings(AugmentSettings):
@@ -20,7 +21,6 @@ class Settings(AugmentSettings):
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every image group."""
-    from dlw.augment._image_places import flip
-    from dlw.augment._images import each_image
+    from dlw.augment._image_moves import draw_flip, each_move
 
-    return each_image(groups, lambda image, draws, spec: flip(image, draws, settings.probability))
+    return each_move(groups, lambda image, draws, spec: draw_flip(image, draws, settings.probability, -1))

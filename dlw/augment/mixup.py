@@ -11,6 +11,7 @@ from dlw.errors import UsageError
 from dlw.specs import TARGET, FieldSpec
 
 KINDS = ("image",)
+LAID_ON = ()
 
 
 class Settings(AugmentSettings):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KINDS = ("number",)
+LAID_ON = ("mask", "boxes")
 
 
 class Settings(AugmentSettings):

@@ -10,6 +10,7 @@ from dlw.augment._base import Augment, AugmentSettings
 from dlw.specs import FieldSpec
 
 KINDS = ("image",)
+LAID_ON = ()
 
 
 class Settings(AugmentSettings):

@@ -11,6 +11,7 @@ from dlw.augment._base import Augment, AugmentSettings
 from dlw.specs import FieldSpec
 
 KINDS = ("image",)
+LAID_ON = ("mask", "boxes")
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 

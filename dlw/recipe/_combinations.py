@@ -55,6 +55,7 @@ def check_combinations(view: View) -> Iterator[Report]:
         _target,
         _model,
         _augment,
+        _laid_on,
         _metrics,
         _conditions,
         _monitor,
@@ -143,6 +144,25 @@ def _augment(view: View) -> Iterator[Report]:
                 f"{_name(module)} changes {_list(module.KINDS)}, and no input is one"
                 f"{_fitting('augmentations', fitting, ' and '.join(sorted(kinds)))}",
             )
+
+
+def _laid_on(view: View) -> Iterator[Report]:
+    """Refuse augmentations that would leave the mask or the boxes of a picture behind."""
+    laid = [
+        kind
+        for path, module in view.plugins.items()
+        if path[:2] == ("data", "target") and hasattr(module, "FOLLOWS")
+        for kind in [module.KIND]
+    ]
+    for path, module in view.plugins.items():
+        for kind in laid if path[:2] == ("data", "augment") else ():
+            if kind not in module.LAID_ON:
+                fitting = [name for name in registry.names("augment") if kind in registry.load("augment", name).LAID_ON]
+                yield (
+                    (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,
+                    f"{_name(module)} does not move the {kind} of the target with the picture"
+                    f"{_fitting('augmentations', fitting, kind)}",
+                )
 
 
 def _metrics(view: View) -> Iterator[Report]:

@@ -25,6 +25,9 @@ SINGLE: list[tuple[str, dict[str, Any]]] = [
     ("random_erasing", {"fill": "mean", "probability": 1.0}),
     ("color", {}),
     ("rand_augment", {}),
+    ("vertical_flip", {}),
+    ("random_affine", {"turn": 20.0, "stretch": 0.2}),
+    ("elastic", {"cells": 3, "strength": 2.0}),
 ]
 MIXING: list[tuple[str, dict[str, Any]]] = [("mixup", {"alpha": 1.0}), ("cutmix", {})]
 

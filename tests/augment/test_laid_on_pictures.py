@@ -1,0 +1,135 @@
+"""What lies on a picture moves with it: for every augmentation that says so, masks and boxes stay where things are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from dlw import registry
+from dlw.augment._base import Augment
+from dlw.engine.draws import RowDraws
+from dlw.errors import UsageError
+from dlw.specs import FieldSpec
+
+ROWS, SIDE, VOID = 40, 64, 255
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "random_crop": [{"padding": 9}, {"padding": 9, "fill": "edge"}, {"padding": 9, "fill": "reflect"}],
+    "random_affine": [
+        {"zoom": (0.5, 2.0), "stretch": 0.3},
+        {"turn": 90.0, "zoom": (0.7, 1.0)},
+        {"zoom": (0.6, 0.9), "fill": "reflect"},
+    ],
+}
+"""Settings that are tried beside the defaults."""
+
+
+def laid(kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return every augmentation of pictures that keeps this kind of target true, with its settings."""
+    names = registry.names("augment")
+    modules = {name: registry.load("augment", name) for name in names}
+    fitting = [name for name in names if "image" in modules[name].KINDS and kind in modules[name].LAID_ON]
+    return [(name, options) for name in fitting for options in OPTIONS.get(name, [{}])]
+
+
+def augmentation(name: str, kind: str, **options: Any) -> Augment:
+    """Build a plug-in for grey pictures with a target of this kind."""
+    groups = {
+        "image": FieldSpec("image", (1, SIDE, SIDE), "uint8", statistics={"mean": [8.0], "std": [60.0]}),
+        "target": FieldSpec(kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8"),
+    }
+    module = registry.load("augment", name)
+    made: Augment = module.build(module.Settings(**options), groups)
+    return made
+
+
+def blocks() -> tuple[Tensor, Tensor]:
+    """Return a bright block per row on a dark ground, uint8 [B, 1, H, W], and its box among boxes [B, 2, 5]."""
+    random = np.random.default_rng(0)
+    image = torch.full((ROWS, 1, SIDE, SIDE), 8, dtype=torch.uint8)
+    boxes = torch.zeros(ROWS, 2, 5)
+    boxes[:, 1, 0] = -1
+    for row in range(ROWS):
+        left, top = random.integers(12, 30, 2).tolist()
+        wide, high = random.integers(8, 20, 2).tolist()
+        image[row, 0, top : top + high, left : left + wide] = 250
+        boxes[row, 0] = torch.tensor([2, left, top, left + wide, top + high])
+    return image, boxes
+
+
+def run(augment: Augment, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    changed = augment({"image": image, "target": target}, RowDraws(3, 0, torch.arange(ROWS), place=0))
+    return changed["image"], changed["target"]
+
+
+@pytest.mark.parametrize(("name", "options"), laid("mask"))
+def test_a_mask_names_what_is_seen(name: str, options: dict[str, Any]) -> None:
+    """Class 1 lies where the block is, before and after; void only where something entered from outside."""
+    image, _ = blocks()
+    mask = (image[:, 0] > 128).to(torch.uint8)
+    seen, ids = run(augmentation(name, "mask", **options), image, mask)
+    assert ids.dtype == torch.uint8
+    assert set(ids.unique().tolist()) <= {0, 1, VOID}
+    if name in ("color", "random_erasing"):
+        assert torch.equal(ids, mask)
+        return
+    is_known = ids != VOID
+    agree = ((seen[:, 0] > 128) == (ids == 1))[is_known].float().mean()
+    assert agree > 0.99
+    assert not torch.equal(ids, mask)
+    assert (seen[:, 0][~is_known] <= 8).all()
+
+
+@pytest.mark.parametrize(("name", "options"), laid("boxes"))
+def test_a_box_stays_around_its_thing(name: str, options: dict[str, Any]) -> None:
+    image, boxes = blocks()
+    seen, moved = run(augmentation(name, "boxes", **options), image, boxes)
+    assert moved.shape == boxes.shape
+    assert (moved[:, 1] == torch.tensor([-1.0, 0, 0, 0, 0])).all() or torch.equal(moved[:, 1], boxes[:, 1])
+    if name in ("color", "random_erasing"):
+        assert torch.equal(moved, boxes)
+        return
+    assert not torch.equal(moved, boxes)
+    for row in range(ROWS):
+        label, *corners = moved[row, 0].tolist()
+        ys, xs = torch.nonzero(seen[row, 0] > 128, as_tuple=True)
+        if label < 0:
+            continue
+        assert label == 2
+        if options.get("turn"):  # the upright box around a turned box is not tight
+            assert corners[0] <= xs.min() + 1
+            assert corners[3] >= ys.max()
+        elif options.get("fill") != "reflect" and options.get("fill") != "edge":
+            found = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+            assert corners == pytest.approx([float(place) for place in found], abs=1.01)
+
+
+def test_a_box_whose_middle_leaves_is_dropped_and_others_are_cut() -> None:
+    boxes = torch.tensor([[[0.0, 0, 0, 10, 10], [1.0, 0, 0, 40, 40]]]).repeat(ROWS, 1, 1)
+    _, moved = run(augmentation("random_crop", "boxes", padding=12), blocks()[0], boxes)
+    dropped = moved[:, 0, 0] < 0
+    assert 0 < dropped.sum() < ROWS
+    assert (moved[dropped, 0] == torch.tensor([-1.0, 0, 0, 0, 0])).all()
+    assert (moved[:, 1, 1:] >= 0).all()
+    assert (moved[:, 1, 0] == 1).all()
+
+
+def test_turns_are_whole_quarters() -> None:
+    image, _ = blocks()
+    seen, _ = run(augmentation("quarter_turn", "mask"), image, image[:, 0])
+    quarters = torch.stack([torch.rot90(image, k, (-2, -1)) for k in range(4)])
+    matches = (quarters == seen).flatten(2).all(2)
+    assert matches.any(0).all()
+    assert matches.any(1).all()
+    module = registry.load("augment", "quarter_turn")
+    with pytest.raises(UsageError, match="image is 8x9; only square pictures"):
+        module.build(module.Settings(), {"image": FieldSpec("image", (1, 8, 9), "uint8")})
+
+
+def test_zoom_must_rise() -> None:
+    with pytest.raises(ValidationError, match=r"zoom starts at 2.0 and ends below, at 0.5"):
+        registry.load("augment", "random_affine").Settings(zoom=(2.0, 0.5))
