@@ -43,10 +43,13 @@ def _wrong_bytes(path: Path, encoding: str) -> str | None:
     decoder = codecs.getincrementaldecoder(encoding)()
     offset = 0
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
+        is_end = False
+        while not is_end:
+            block = file.read(_BLOCK_BYTES)
+            is_end = not block
             held = len(decoder.getstate()[0])
             try:
-                decoder.decode(block)
+                decoder.decode(block, is_end)
             except UnicodeDecodeError as error:
                 place = offset - held + error.start
                 return (

@@ -45,9 +45,9 @@ def read(
                 column_types={name: pa.string() for name in text},
             ),
         )
+        check_names(table.column_names, path)
     except (pa.ArrowException, OSError, LookupError, UnicodeError) as error:
         raise DataError(explain(path, delimiter, encoding, str(error))) from error
-    check_names(table.column_names, path)
     if any(pa.types.is_binary(kind) for kind in table.schema.types):
         raise DataError(explain(path, delimiter, encoding, "holds bytes that are not text"))
     return table

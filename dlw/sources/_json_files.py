@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
+_NO_OBJECT = re.compile(rb"^[ \t\r]*[^ \t\r\n{]", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
 
 
 def read(path: Path) -> pa.Table:
@@ -30,6 +33,9 @@ def read(path: Path) -> pa.Table:
         raise DataError(f"{path}: byte {error.start}: not UTF-8 text; JSON must be UTF-8") from None
     if start.startswith(b"["):
         return _whole(path, content)
+    # Before Arrow sees it: pyarrow 26 crashes the process on a file that begins with null.
+    if _NO_OBJECT.search(content.removeprefix(_BOM)):
+        raise DataError(_explain(path, content, "a line that is no object"))
     try:
         # One block, so that types come from all rows and not from the first megabyte.
         options = pj.ReadOptions(use_threads=False, block_size=max(len(content), 1) + 1)

@@ -24,6 +24,8 @@ def read(path: Path) -> pa.Table:
     try:
         file = pq.ParquetFile(path)
         check_names(file.schema_arrow.names, path)
-        return name_classes(file.read())
-    except (pa.ArrowException, OSError) as error:
+        table = file.read()
+        table.validate(full=True)  # text that is no UTF-8 would fail later, far from its file
+        return name_classes(table)
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error

@@ -31,6 +31,8 @@ def test_rows_may_leave_keys_out_and_types_widen_late(tmp_path: Path) -> None:
         ('{"a": 1}\n{"a": \n', r"a\.jsonl:2: not JSON"),
         ('{"a": 1}\n[2]\n', r"a\.jsonl:2: not an object"),
         ('{"a": 1}\n{"a": "x"}\n', r"a\.jsonl: not readable as JSON lines"),
+        ('null\n{"a": 1}\n', r"a\.jsonl:1: not an object"),
+        (b'\xef\xbb\xbfnull{"a": 1}\n', r"a\.jsonl:1: not JSON"),
         ("  \n", "the file is empty"),
         (b'{"a": "\xff"}\n', "byte 7: not UTF-8 text"),
         ("[1, 2]", "a list of something else than objects"),

@@ -51,6 +51,13 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes, reason: str) -> 
         opened(tmp_path / "a.parquet")
 
 
+def test_text_that_is_no_utf_8_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    letters = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
+    pq.write_table(pa.table({"a": letters}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="not a readable Parquet file: .*UTF8"):
+        opened(tmp_path / "a.parquet")
+
+
 @pytest.mark.withstands("bad inputs", case="D04")
 def test_duplicate_columns_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), tmp_path / "a.parquet")
