@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,3 +44,20 @@ def png_of_ids(ids_HW: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(ids_HW).save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def frame(picture: Image, boxes_D4: np.ndarray, classes: Sequence[int], texts: Sequence[str]) -> Image:
+    """Draw boxes (left, top, right, bottom) with a text each over an RGB picture; the last box lies on top."""
+    from PIL import ImageDraw
+
+    framed = picture.copy()
+    pen = ImageDraw.Draw(framed)
+    line = max(1, round(min(picture.size) / 200))
+    for box_4, place, text in zip(boxes_D4.tolist(), classes, texts, strict=True):
+        left, top, right, bottom = box_4
+        pen.rectangle((left, top, max(right, left), max(bottom, top)), outline=colour(place), width=line)
+        _, _, width, height = pen.textbbox((0, 0), text)
+        corner = left, max(top - height, 0)
+        pen.rectangle((*corner, corner[0] + width, corner[1] + height), fill=colour(place))
+        pen.text(corner, text, fill="black")
+    return framed

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlw import registry
-from dlw.baselines import _rows, constant, linear
+from dlw.baselines import _rows, constant, linear, recurring_boxes
 from dlw.baselines._base import Ask
 from dlw.baselines._features import Features, width
 from dlw.specs import Arrays, FieldSpec, Outcome
@@ -45,12 +45,16 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
     if kind == "labels":
         gaps = given["labels"][:, 1] < 0
         return np.stack([signal > 0, np.where(gaps, -1, signal > 2), np.full(len(signal), -1)], axis=1).astype(np.int8)
+    if kind == "boxes":
+        boxes = np.tile(np.array([[0, 2, 2, 12, 12], [3, 10, 5, 30, 25]], np.float32), (len(signal), 1, 1))
+        boxes[signal < 0, 1, 0] = -1
+        return boxes
     return np.stack([signal, 100 - 10 * signal], axis=1).astype(np.float32)
 
 
 def ask(name: str, kind: str) -> Ask:
     inputs = {key: spec for key, spec in SPECS.items() if key in registry.load("baselines", name).INPUTS}
-    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2}[kind]
+    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5}[kind]
     return Ask(kind, size, inputs, LEVELS if kind == "quantiles" else (), seed=1)
 
 
@@ -64,7 +68,7 @@ def answer(name: str, kind: str) -> Any:
 def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     """Shape, finiteness, probabilities that are probabilities, quantiles that rise; twice the same; rows are told."""
     result = answer(name, kind)
-    shape = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3)}[kind]
+    shape = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3), "boxes": (5, 6)}[kind]
     assert result.prediction.shape == (TEST_ROWS, *shape)
     assert np.isfinite(result.prediction).all()
     if kind in ("classes", "labels"):
@@ -78,7 +82,7 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     assert np.array_equal(answer(name, kind).prediction, result.prediction)
 
 
-@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if case[0] != "constant"])
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if case[1] in SCORES and case[0] != "constant"])
 def test_learners_beat_the_constant(name: str, kind: str) -> None:
     """A learner that sees the cause scores better than the training frequencies."""
 
@@ -109,6 +113,19 @@ def test_constant_by_hand() -> None:
     values = np.array([[1.0], [3.0]])
     assert constant.predict({}, values, test, Ask("values", 1, {})).prediction.tolist() == [[2.0], [2.0]]
     assert constant.predict({}, values, test, Ask("quantiles", 1, {}, (0.5,))).prediction.tolist() == [[[2.0]], [[2.0]]]
+
+
+def test_boxes_that_recur_are_answered_once_with_the_share_of_pictures() -> None:
+    """One box on every picture, one of another class on half of them, near copies taken together."""
+    target = np.full((4, 2, 5), -1.0, np.float32)
+    target[:, 0] = [0, 2, 2, 12, 12]
+    target[0, 0, 1] = 1
+    target[:2, 1] = [1, 20, 20, 30, 30]
+    answered = recurring_boxes.predict({}, target, {"image": np.zeros((3, 1))}, Ask("boxes", 4, {})).prediction
+    assert answered.shape == (3, 4, 6)
+    assert answered[2, :, 0].tolist() == [0, 1, -1, -1]
+    assert answered[2, :2, 5].tolist() == [1.0, 0.5]
+    assert answered[2, 1, 1:5].tolist() == [20, 20, 30, 30]
 
 
 def test_a_sample_holds_every_class_once_at_least() -> None:
