@@ -214,7 +214,11 @@ def _scores(
 
 
 def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) -> tuple[Group, ...]:
-    """Score each target or label alone where there are several."""
+    """Score each target or label, or the boxes of each class, alone where there are several."""
+    if outcome.kind == "boxes" and 1 < len(outcome.names) <= MAX_PARTS:
+        return tuple(
+            _group("", name, _of_class(outcome, place), metrics, recipe) for place, name in enumerate(outcome.names)
+        )
     if outcome.kind not in ("labels", "values", "quantiles"):
         return ()
     count = outcome.prediction.shape[1]
@@ -231,6 +235,14 @@ def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) 
         )
         groups.append(_group("", name, one, metrics, recipe))
     return tuple(groups)
+
+
+def _of_class(outcome: Outcome, place: int) -> Outcome:
+    """Return an outcome of boxes in which the boxes of all other classes only fill up."""
+    prediction, target = outcome.prediction.copy(), outcome.target.copy()
+    for boxes in (prediction, target):
+        boxes[boxes[..., 0] != place, 0] = -1
+    return Outcome("boxes", prediction, target, outcome.names)
 
 
 def _sliced(
