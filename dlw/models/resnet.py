@@ -21,7 +21,7 @@ Depth = Annotated[int, Field(ge=1, le=200)]
 
 
 class Settings(ModelSettings):
-    """A stem, then one stage per entry of `widths` (each but the first halves height and width), mean pool, output.
+    """A stem, then one stage per entry of `widths` (each but the first halves height and width), pool, output.
 
     Residual blocks: He et al. 2016, arXiv:1512.03385; averaging shortcuts: He et al. 2019, arXiv:1812.01187.
     """
@@ -43,6 +43,11 @@ class Settings(ModelSettings):
     activation: Literal["relu", "silu", "gelu"] = Field("relu", description="Nonlinearity.")
     squeeze_excite: bool = Field(
         False, description="Weigh channels by what the whole picture shows (arXiv:1709.01507)."
+    )
+    pool: Literal["mean", "places"] = Field(
+        "mean",
+        description="mean: over the picture, where a thing is does not matter; places: each place of the last stage is "
+        "read by weights of its own.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of pooled features switched off in training.")
 

@@ -37,7 +37,13 @@ def pictures(shape: tuple[int, ...], rows: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize(
-    "options", [{}, {"stem": "large", "block": "bottleneck"}, {"squeeze_excite": True, "first_stride": 2}]
+    "options",
+    [
+        {},
+        {"stem": "large", "block": "bottleneck", "pool": "places"},
+        {"squeeze_excite": True, "first_stride": 2},
+        {"pool": "places"},
+    ],
 )
 def test_every_size_gives_an_answer_and_a_gradient_to_every_parameter(
     shape: tuple[int, ...], options: dict[str, Any]
