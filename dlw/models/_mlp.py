@@ -66,17 +66,17 @@ class Mlp(nn.Module):
         super().__init__()
         self.members = settings.members
         self.groups = tuple(inputs)
-        self.entries = nn.ModuleList(_entry(settings, spec) for spec in inputs.values())
-        size_in = sum(_entry_size(settings, spec) for spec in inputs.values())
+        self.entries = nn.ModuleList(entry(settings, spec) for spec in inputs.values())
+        size_in = sum(entry_size(settings, spec) for spec in inputs.values())
         if self.members > 1:
             self.first: nn.Module = MemberLinear(size_in, settings.width, self.members)
             self.last: nn.Module = MemberOutput(settings.width, output.size, self.members)
         else:
             self.first = nn.Linear(size_in, settings.width)
             self.last = nn.Linear(settings.width, output.size)
-        layers: list[nn.Module] = [*_after_linear(settings)]
+        layers: list[nn.Module] = [*after_linear(settings)]
         for _ in range(settings.depth - 1):
-            layers += [nn.Linear(settings.width, settings.width), *_after_linear(settings)]
+            layers += [nn.Linear(settings.width, settings.width), *after_linear(settings)]
         self.hidden = nn.Sequential(*layers)
         if output.start:
             with torch.no_grad():
@@ -96,7 +96,8 @@ class Mlp(nn.Module):
         return answer
 
 
-def _entry(settings: Settings, spec: FieldSpec) -> nn.Module:
+def entry(settings: Settings, spec: FieldSpec) -> nn.Module:
+    """Return the layer through which a group of columns, or a picture's pixels, enter."""
     if spec.kind == "category":
         return CategoryVectors(spec, settings.category_size)
     if spec.kind == "image":
@@ -109,7 +110,8 @@ def _entry(settings: Settings, spec: FieldSpec) -> nn.Module:
     return NumberVectors(features, spec, settings.number_size)
 
 
-def _entry_size(settings: Settings, spec: FieldSpec) -> int:
+def entry_size(settings: Settings, spec: FieldSpec) -> int:
+    """Return how many values `entry` gives for a row."""
     if spec.kind == "category":
         return spec.shape[0] * settings.category_size
     if spec.kind == "image":
@@ -117,7 +119,8 @@ def _entry_size(settings: Settings, spec: FieldSpec) -> int:
     return spec.shape[0] * (2 if settings.number_embedding == "plain" else settings.number_size)
 
 
-def _after_linear(settings: Settings) -> list[nn.Module]:
+def after_linear(settings: Settings) -> list[nn.Module]:
+    """Return what follows each hidden linear layer."""
     norms = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
     norm = [norms[settings.norm](settings.width)] if settings.norm != "none" else []
     dropout = [Dropout(settings.dropout)] if settings.dropout else []

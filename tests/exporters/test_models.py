@@ -37,7 +37,9 @@ SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1]}
 
 
 def inputs_of(model: str) -> dict[str, FieldSpec]:
-    """Return columns where the model takes them, else a picture."""
+    """Return columns where the model takes them, else a picture, and both for the model that joins them."""
+    if model == "fusion":
+        return SPECS
     kinds = registry.load("models", model).INPUTS
     columns = {kind: SPECS[kind] for kind in ("number", "category") if kind in kinds}
     return columns or {"image": SPECS["image"]}
@@ -52,7 +54,7 @@ def rows(inputs: dict[str, FieldSpec], count: int) -> Arrays:
         arrays["number"][0] = np.nan
         arrays["category"] = random.integers(0, inputs["category"].sizes, (count, 2))
         arrays["category"][0] = 0
-    else:
+    if "image" in inputs:
         arrays["image"] = random.integers(0, 256, (count, 3, 16, 16), dtype=np.uint8)
     return arrays
 
