@@ -16,6 +16,7 @@ import pytest
 from dlw.errors import DataError, Interrupted, RunError, UsageError
 from dlw.runs.layout import Run
 from dlw.verbs.train import train
+from tests.withstood import Tally
 
 RECIPE = """\
 name: small
@@ -180,16 +181,58 @@ def kill_until_done(recipe: Path, out: Path, kills: int, seed: int, longest_seco
     return hits
 
 
-def test_killed_runs_end_with_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.withstands("SIGKILLs of the command line", case="F03")
+def test_killed_runs_end_with_the_same_bytes(recipe: Path, tmp_path: Path, tally: Tally) -> None:
     recipe.write_text(RECIPE.replace("epochs: 6", "epochs: 60"))
     subprocess.run(_command(recipe, "--out", tmp_path / "straight"), check=True)
-    assert kill_until_done(recipe, tmp_path / "killed", kills=2, seed=1, longest_seconds=6) >= 1
-    assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
+    hits = kill_until_done(recipe, tmp_path / "killed", kills=2, seed=1, longest_seconds=6)
+    tally(hits if weights(tmp_path / "killed") == weights(tmp_path / "straight") else 0, hits)
+
+
+STAGES = ("train", "evaluate", "predict", "export")
+
+
+def stage(name: str, recipe: Path, run: Path) -> list[str]:
+    """Return the command line of a stage; a training that has begun is continued."""
+    if name == "train":
+        return _command("--resume", run) if (run / "recipe.yaml").exists() else _command(recipe, "--out", run)
+    options = {
+        "evaluate": ["--split", "validation"],
+        "predict": [recipe.parent / "table.csv", "-o", run / "predictions.csv"],
+        "export": [],
+    }
+    return [sys.executable, "-m", "dlw", name, str(run), *map(str, options[name])]
+
+
+def products(run: Path) -> dict[str, bytes]:
+    """Return the bytes of weights, journal, scores, predictions and bundle; nothing half-written lies about."""
+    assert not [path for path in run.rglob(".*") if path.name != ".lock"]
+    files = [run / "evaluation" / "validation" / "metrics.json", run / "predictions.csv"]
+    files += (path for path in (run / "exports").rglob("*") if path.is_file())
+    return {**weights(run), **{str(path.relative_to(run)): path.read_bytes() for path in files}}
 
 
 @pytest.mark.slow
-def test_ten_kills_of_digits_end_with_the_same_bytes(tmp_path: Path) -> None:
-    digits = Path(__file__).parents[2] / "recipes" / "image" / "digits.yaml"
-    subprocess.run(_command(digits, "--out", tmp_path / "straight"), check=True)
-    assert kill_until_done(digits, tmp_path / "killed", kills=10, seed=0, longest_seconds=5) == 10
-    assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
+@pytest.mark.timeout(3600)
+@pytest.mark.withstands("SIGKILLs of the command line", case="F03")
+def test_killed_commands_end_with_the_same_bytes(recipe: Path, tmp_path: Path, tally: Tally) -> None:
+    recipe.write_text(RECIPE.replace("epochs: 6", "epochs: 200"))
+    longest_seconds = {}
+    for name in STAGES:
+        start = time.monotonic()
+        subprocess.run(stage(name, recipe, tmp_path / "straight"), check=True, stdout=subprocess.DEVNULL)
+        longest_seconds[name] = time.monotonic() - start
+    straight = products(tmp_path / "straight")
+    chance, hits, held = random.Random(0), 0, 0
+    for run in map(tmp_path.joinpath, map(str, range(10))):
+        hits_before = hits
+        for name in STAGES:
+            aim = hits + (8 if name == "train" else 4)
+            while hits < aim:
+                process = subprocess.Popen(stage(name, recipe, run), stdout=subprocess.DEVNULL)
+                time.sleep(chance.uniform(0.0, longest_seconds[name]))
+                process.kill()
+                hits += process.wait() == -signal.SIGKILL
+            subprocess.run(stage(name, recipe, run), check=True, stdout=subprocess.DEVNULL)
+        held += (hits - hits_before) * (products(run) == straight)
+    tally(held, hits)
