@@ -118,7 +118,7 @@ def best_apart(
     box_BP4 = torch.minimum(points.box.clamp(min=0.0), edge_4)
     box_BC4 = box_BP4.gather(1, (found_BC // classes)[..., None].expand(-1, -1, 4))
     class_BC, score_BC = found_BC % classes, logit_BC.sigmoid()
-    is_kept_BC = _apart(box_BC4, class_BC, largest_overlap) & (score_BC >= least)
+    is_kept_BC = apart(box_BC4, class_BC, largest_overlap) & (score_BC >= least)
     score_BC = torch.where(is_kept_BC, score_BC, -1.0)
     score_BD, best_BD = score_BC.topk(min(objects, candidates), dim=1)
     place_BD = torch.where(score_BD >= 0, found_BC.gather(1, best_BD), points.logit[0].numel())
@@ -133,7 +133,7 @@ def best_apart(
     return torch.cat([answer_BD6, empty_6.expand(out_BPX.shape[0], missing, 6)], dim=1) if missing else answer_BD6
 
 
-def _apart(box_BC4: Tensor, class_BC: Tensor, largest_overlap: float) -> Tensor:
+def apart(box_BC4: Tensor, class_BC: Tensor, largest_overlap: float) -> Tensor:
     """Return which of the boxes, best first, greedy suppression keeps [B, C].
 
     A box stays if no better one that stays overlaps it. Starting from all, each round is right for one more link of
