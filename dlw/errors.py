@@ -35,6 +35,10 @@ class UsageError(DlwError):
     exit_code = 2
 
 
+SECRET = "recipes must not hold"
+"""How a problem about a secret begins; the line it stands on is never shown."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing wrong with a recipe. `line` and `column` count from 1; 0 means the place is not in a file."""

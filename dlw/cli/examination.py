@@ -38,7 +38,7 @@ def examine(deep: bool = False) -> list[Finding]:
 
 
 def _versions() -> list[Finding]:
-    python = Finding("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+    python = Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.release()}")
     found = {name: _version(name) for name in _LIBRARIES}
     libraries = Finding("libraries", "ok", ", ".join(f"{name} {version}" for name, version in found.items() if version))
     missing = [name for name, version in found.items() if version is None]

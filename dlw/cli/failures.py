@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from dlw.cli.screen import caution, emit, say
-from dlw.errors import DlwError, Problem, RecipeError, RequirementError, ResourceError
+from dlw.errors import SECRET, DlwError, Problem, RecipeError, RequirementError, ResourceError
 
 _MOST_PROBLEMS = 10
 _CODES = {2: "usage", 3: "data", 4: "run", 5: "non-finite", 6: "resource", 7: "in-use", 8: "distributed", 9: "require"}
@@ -76,9 +76,10 @@ def _as_json(error: DlwError) -> dict[str, Any]:
 
 
 def _print_problems(problems: tuple[Problem, ...]) -> None:
+    secret_lines = {(item.file, item.line) for item in problems if item.message.startswith(SECRET)}
     for number, problem in enumerate(problems[:_MOST_PROBLEMS]):
         say(str(problem))
-        if number == 0 and "\n" not in problem.message:
+        if number == 0 and "\n" not in problem.message and (problem.file, problem.line) not in secret_lines:
             _point_at(problem)
     if len(problems) > _MOST_PROBLEMS:
         say(f"... and {len(problems) - _MOST_PROBLEMS} more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from dlw.errors import SECRET
 from dlw.recipe._nearest import plain
 from dlw.recipe._show import find_secret, shown
 from dlw.recipe._words import PYTHON_OBJECTS
@@ -33,11 +34,16 @@ _VARIABLES = {
 }
 
 
+def names_secret(key: str) -> bool:
+    """Tell whether a key is one whose value is a secret."""
+    return _KEY.fullmatch(plain(key[:64])) is not None
+
+
 def find_secrets(node: Node, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield (path, message) of every value that looks like a secret; messages never repeat the value."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
-            if isinstance(child.value, str) and child.value and _KEY.fullmatch(plain(key[:64])):
+            if isinstance(child.value, str) and child.value and names_secret(key):
                 variable = _variable(child.value) or _variable(plain(key)) or plain(shown(key, 32)).upper()
                 yield (*path, key), _message("a secret", variable)
             else:
@@ -67,7 +73,7 @@ def find_objects(node: Node, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 def _message(what: str, variable: str) -> str:
     where = variable if " " in variable else f"the environment variable {variable}"
-    return f"recipes must not hold {what}; set {where} instead, and replace this secret, which others may have read"
+    return f"{SECRET} {what}; set {where} instead, and replace this secret, which others may have read"
 
 
 def _variable(text: str) -> str | None:

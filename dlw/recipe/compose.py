@@ -18,6 +18,7 @@ from dlw.recipe import parse
 from dlw.recipe._layers import assign, merge
 from dlw.recipe._nearest import ranked
 from dlw.recipe._references import References, escape
+from dlw.recipe._refused import names_secret
 from dlw.recipe._show import shown, value_shown
 from dlw.recipe.parse import Node, Place
 from dlw.recipe.places import Sandbox
@@ -109,8 +110,8 @@ def _refuse(node: Node, message: str) -> None:
 
 def _with_set(root: Node, assignment: str, problems: list[Problem]) -> Node:
     path, equals, text = assignment.partition("=")
-    place = Place(f"--set {shown(assignment, 100)}")
     steps = [step.strip() for step in path.split(".")]
+    place = Place(f"--set {shown(f'{path}=***' if any(map(names_secret, steps)) else assignment, 100)}")
     if not equals or not all(steps):
         problems.append(place.problem("", "expected path=value, for example train.epochs=3"))
         return root

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlw import registry
 from dlw.errors import CheckpointError
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
-from dlw.recipe.schema import Recipe
+from dlw.recipe.schema import Block, Recipe
 from dlw.runs import store
 from dlw.runs.layout import Run, open_run
 from dlw.tasks._base import Task
@@ -52,13 +54,43 @@ def open_trained(folder: Path, which: store.Which = "best", listener: Listener |
     run = open_run(folder)
     loaded = load_recipe(run.resolved)
     fitted = read_fitted(run)
-    task = build_task(loaded.recipe, fitted)
-    hardware = prepare(loaded.recipe.train)
-    network = place(build_network(loaded.recipe, fitted, task), hardware.device)
     saved = store.load(run, which, listener)
+    _refuse_other_code(saved)
+    recipe = _calibrated(loaded.recipe, saved)
+    task = build_task(recipe, fitted)
+    hardware = prepare(recipe.train)
+    network = place(build_network(recipe, fitted, task), hardware.device)
     restore(network, saved.tensors.get("ema") or saved.tensors.get("model", {}), saved.path)
     predictor = Predictor(answering(network), task).eval().requires_grad_(False)
-    return Trained(run, loaded.recipe, loaded.root, fitted, task, predictor, hardware, saved.step)
+    return Trained(run, recipe, loaded.root, fitted, task, predictor, hardware, saved.step)
+
+
+def _calibrated(recipe: Recipe, saved: store.Saved) -> Recipe:
+    """Fill in the task's options that were found on the validation split, where the recipe does not set them."""
+    from dlw.engine.progress import Progress
+
+    found = Progress.from_json(saved.state["progress"]).calibration
+    known = registry.load("tasks", recipe.task.type).Settings.model_fields
+    foreign = [name for name in found if name not in known]
+    if foreign:
+        raise CheckpointError(f"{saved.path}: holds options that task {recipe.task.type} does not have: {foreign}")
+    given = {name: value for name, value in recipe.task.options.items() if value is not None}
+    task = Block.model_validate({"type": recipe.task.type, **found, **given})
+    return recipe.model_copy(update={"task": task})
+
+
+def _refuse_other_code(saved: store.Saved) -> None:
+    """Raise CheckpointError where a `--code` file is not the one that the network was trained with."""
+    prints = saved.state.get("fingerprint")
+    trained_with = prints.get("code") if isinstance(prints, Mapping) else None
+    for file in registry.code_files():
+        name = f"{file.parent.name}/{file.stem}"
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if isinstance(trained_with, Mapping) and trained_with.get(name, digest) != digest:
+            raise CheckpointError(
+                f"{saved.path}: was trained with another {name}.py: --code {file} has the sha256 {digest[:12]}..., "
+                f"the checkpoint wants {str(trained_with[name])[:12]}..."
+            )
 
 
 def read_fitted(run: Run) -> Fitted:

@@ -54,7 +54,7 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes, reason: str) -> 
 def test_text_that_is_no_utf_8_is_refused_where_it_is_read(tmp_path: Path) -> None:
     letters = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
     pq.write_table(pa.table({"a": letters}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match="not a readable Parquet file: .*UTF8"):
+    with pytest.raises(DataError, match=r"not a readable Parquet file: .*UTF8"):
         opened(tmp_path / "a.parquet")
 
 
