@@ -191,6 +191,7 @@ def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[
     assert result.losses is not None
     assert result.target is not None
     outcome = job.task.outcome(result.answers, result.target)
+    progress.calibration = job.task.calibrate(outcome)
     record["validation/loss"] = float(result.losses.mean())
     record |= {f"validation/{name}": metric(outcome) for name, metric in job.metrics.items()}
     return record

@@ -28,6 +28,8 @@ class Progress:
     stale: int = 0
     """Validations since the best one."""
     is_finished: bool = False
+    calibration: dict[str, float] = field(default_factory=dict)
+    """Options of the task found at the last validation."""
     loss_count: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     """Sum of the batch losses since the last validation; on the device, read rarely."""
@@ -71,6 +73,7 @@ class Progress:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Progress:
         """Restore what `to_json` gave; raises CheckpointError for anything else."""
+        data = {"calibration": {}, **data}  # checkpoints of dlw 0.1 may lack it
         counts = ("step", "validated", "stale", "loss_count")
         kinds: dict[str, tuple[type, ...]] = {
             **dict.fromkeys(counts, (int,)),
@@ -78,10 +81,13 @@ class Progress:
             "best_step": (int, NoneType),
             "is_finished": (bool,),
             "loss_sum": (float,),
+            "calibration": (dict,),
         }
         wrong = [name for name in kinds if type(data.get(name, ...)) not in kinds[name]]
         wrong += [name for name in counts if name not in wrong and not 0 <= data[name] < 2**63]
         wrong += [name for name in data if name not in kinds]
+        if "calibration" not in wrong and not all(type(value) is float for value in data["calibration"].values()):
+            wrong.append("calibration")
         if wrong:
             raise CheckpointError(f"the state of the training is not what dlw writes: {', '.join(wrong)[:100]}")
         return cls(**{**data, "loss_sum": torch.tensor(data["loss_sum"], dtype=torch.float64)})

@@ -60,6 +60,7 @@ def check_combinations(view: View) -> Iterator[Report]:
         _conditions,
         _monitor,
         _splits,
+        _episodes,
         _no_effect,
         _extras,
     )
@@ -266,6 +267,12 @@ def _plan(view: View, plan: Mapping[str, Any], path: Path) -> Iterator[Report]:
     targets = view.fields("target")
     if kind == "stratified" and targets and "category" not in targets.values():
         yield (*path, "type"), "stratified needs a target of type category"
+
+
+def _episodes(view: View) -> Iterator[Report]:
+    outcomes = _outcomes(view)
+    if view.get("evaluate", "episodes") is not None and outcomes and "vectors" not in outcomes:
+        yield ("evaluate", "episodes"), f"are for answers that are vectors, this task gives {_list(outcomes)}"
 
 
 def _no_effect(view: View) -> Iterator[Report]:

@@ -55,6 +55,10 @@ class Task(Protocol):
         """Lay answers beside the encoded target for the metrics."""
         ...
 
+    def calibrate(self, outcome: Outcome) -> dict[str, float]:
+        """Return options of the task that are found on the validation split, kept with the checkpoint."""
+        return {}
+
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Turn answers into the columns of the prediction table, one value per row in each."""
         ...
