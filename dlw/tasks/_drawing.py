@@ -37,6 +37,18 @@ def tint(picture: Image, ids_HW: np.ndarray, background: int | None = None) -> I
     return Image.fromarray(np.where(is_bare[..., None], pixels, mixed).round().astype(np.uint8))
 
 
+def heat(picture: Image, error_hw: np.ndarray, full: float) -> Image:
+    """Redden an RGB picture where errors are large: all red at `full`, or at the largest if that is more."""
+    from PIL import Image
+
+    top = max(full, float(error_hw.max()), 1e-12)
+    share = Image.fromarray((255 * np.clip(error_hw.astype(np.float32) / top, 0, 1)).astype(np.uint8))
+    share_HW1 = np.asarray(share.resize(picture.size, Image.Resampling.BILINEAR), np.float32)[..., None] / 255
+    pixels = np.asarray(picture, np.float32)
+    mixed = pixels + share_HW1 * (np.array([255, 0, 0], np.float32) - pixels)
+    return Image.fromarray(mixed.round().astype(np.uint8))
+
+
 def png_of_ids(ids_HW: np.ndarray) -> bytes:
     """Return class ids as a grey PNG file, the id itself in each pixel."""
     from PIL import Image

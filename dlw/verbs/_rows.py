@@ -11,7 +11,9 @@ from dlw import registry
 from dlw.columns import from_numbers, to_codes
 from dlw.errors import DataError
 from dlw.fields._columns import family
+from dlw.fields._words import to_words
 from dlw.progress import Listener
+from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
 from dlw.sources._tables import pictures_at
 from dlw.splits import apply
@@ -52,12 +54,28 @@ def load_tables(recipe: Recipe, root: Path, cache: Path, listener: Listener) -> 
 def _finish(recipe: Recipe, tables: dict[str, pa.Table], listener: Listener) -> dict[str, pa.Table]:
     for split, table in tables.items():
         tables[split] = _with_target(recipe, split, table, listener)
+        if split == "train":
+            tables[split] = _learnable(recipe, tables[split], listener)
         needed = 2 if split == "train" else 1
         if len(tables[split]) < needed:
             raise DataError(f"the {split} split: {len(tables[split])} rows found, at least {needed} needed")
     columns = _input_names(recipe, tables["train"].column_names)
     report_duplicates(tables, columns, recipe.data.strict, listener)
     return tables
+
+
+def _learnable(recipe: Recipe, train: pa.Table, listener: Listener) -> pa.Table:
+    """Leave out the training rows whose label the task does not learn from."""
+    task, name = registry.load("tasks", recipe.task.type), next(iter(recipe.data.target))
+    if not hasattr(task, "learns_from"):
+        return train
+    codes, words = to_words(train[name], name)
+    options = settings("tasks", recipe.task)
+    kept = np.array([task.learns_from(options, word) for word in words], dtype=bool)[codes]
+    if kept.all():
+        return train
+    listener.line(f"train: {int(kept.sum())} of {len(train)} rows to learn from, by their {name}")
+    return train.take(from_numbers(np.flatnonzero(kept)))
 
 
 def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recipe:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlw import registry
-from dlw.baselines import _rows, constant, linear, recurring_boxes
+from dlw.baselines import _rows, constant, linear, principal_components, recurring_boxes
 from dlw.baselines._base import Ask
 from dlw.baselines._features import Features, width
 from dlw.specs import Arrays, FieldSpec, Outcome
@@ -40,7 +40,7 @@ def arrays(rows: int, seed: int) -> Arrays:
 def truth(kind: str, given: Arrays) -> np.ndarray:
     """A target that hangs on the first number and the first category; classes 0, 2 and 3 of 4 occur."""
     signal = np.nan_to_num(given["number"][:, 0], nan=5.0) - 5 + 4 * (given["category"][:, 0] == 2)
-    if kind == "classes":
+    if kind in ("classes", "vectors"):
         return np.digitize(signal, [-2, 2]).astype(np.int64) + (signal > -2)
     if kind == "labels":
         gaps = given["labels"][:, 1] < 0
@@ -49,12 +49,14 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
         boxes = np.tile(np.array([[0, 2, 2, 12, 12], [3, 10, 5, 30, 25]], np.float32), (len(signal), 1, 1))
         boxes[signal < 0, 1, 0] = -1
         return boxes
+    if kind == "scores":
+        return np.zeros(len(signal), np.int64)
     return np.stack([signal, 100 - 10 * signal], axis=1).astype(np.float32)
 
 
 def ask(name: str, kind: str) -> Ask:
     inputs = {key: spec for key, spec in SPECS.items() if key in registry.load("baselines", name).INPUTS}
-    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5}[kind]
+    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5}.get(kind, 1)
     return Ask(kind, size, inputs, LEVELS if kind == "quantiles" else (), seed=1)
 
 
@@ -68,14 +70,16 @@ def answer(name: str, kind: str) -> Any:
 def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     """Shape, finiteness, probabilities that are probabilities, quantiles that rise; twice the same; rows are told."""
     result = answer(name, kind)
-    shape = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3), "boxes": (5, 6)}[kind]
-    assert result.prediction.shape == (TEST_ROWS, *shape)
+    shapes = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3), "boxes": (5, 6), "scores": ()}
+    assert result.prediction.shape == (TEST_ROWS, *shapes.get(kind, result.prediction.shape[1:]))
     assert np.isfinite(result.prediction).all()
     if kind in ("classes", "labels"):
         assert ((result.prediction >= 0) & (result.prediction <= 1)).all()
     if kind == "classes":
         assert np.allclose(result.prediction.sum(1), 1)
         assert np.allclose(result.prediction[:, 1], 0, atol=1e-6)
+    if kind == "vectors":
+        assert np.allclose(np.linalg.norm(result.prediction, axis=1), 1, atol=1e-5)
     if kind == "quantiles":
         assert (np.diff(result.prediction, axis=-1) >= 0).all()
     assert f"{TRAIN_ROWS} training rows" in result.note
@@ -168,3 +172,13 @@ def test_pictures_are_shrunk_by_the_mean_over_blocks() -> None:
     assert matrix.shape == (2, width(specs)) == (2, 17 * 32)
     assert matrix[0, 0] == pytest.approx(image[0, 0, :2, :2].mean() / 255, rel=1e-5)
     assert matrix[0, 16 * 32] == pytest.approx(image[0, 0, 32:, :2].mean() / 255, rel=1e-5)
+
+
+def test_principal_components_measure_the_distance_to_the_plane() -> None:
+    """Training rows on a line: a row off the line is as strange as it is far away."""
+    along = np.linspace(-1, 1, 50, dtype=np.float32)
+    image = np.stack([along, -along], axis=1).reshape(50, 1, 1, 2) * 100 + 128
+    probe = np.array([[128, 128], [228, 28], [178, 178]], np.float32).reshape(3, 1, 1, 2)
+    asked = Ask("scores", 1, {"image": FieldSpec("image", (1, 1, 2), "uint8")})
+    scores = principal_components.predict({"image": image}, np.zeros(50), {"image": probe}, asked).prediction
+    assert scores == pytest.approx([0, 0, 2 * (50 / 255) ** 2], abs=1e-6)

@@ -55,8 +55,9 @@ def build(name: str, kind: str, **options: object) -> Task:
 def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
     if task.output.kind == "points":
         return points(task.output.size).requires_grad_(), torch.from_numpy(ENCODED[kind])
-    places = TARGETS[kind].shape if task.output.kind == "map" else ()
+    places = {"map": TARGETS[kind].shape, "error": (2, 3)}.get(task.output.kind, ())
     out = torch.randn(4, task.output.size, *places, generator=torch.Generator().manual_seed(0))
+    out = out.abs() if task.output.kind == "error" else out
     return out.requires_grad_(), torch.from_numpy(ENCODED[kind])
 
 

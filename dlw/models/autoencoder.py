@@ -1,0 +1,43 @@
+"""Squeeze a row through a narrow code and rebuild it: what is rebuilt badly is strange. Pictures or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from dlw.models._base import ModelSettings
+from dlw.specs import FieldSpec, OutputSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INPUTS = ("image", "number")
+OUTPUTS = ("error",)
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class Settings(ModelSettings):
+    """One picture (convolutions; each step halves height and width) or numbers (dense layers), never both.
+
+    The error is the squared difference of standardised values: of a picture [1, H, W], of numbers [1, 1, F].
+    """
+
+    widths: list[Width] = Field(
+        [16, 32, 64], min_length=1, max_length=8, description="Channels of each step down, or units of each layer."
+    )
+    code: int = Field(
+        16, ge=1, le=65_536, description="Values that a row is squeezed into; of a picture, at each coarsest place."
+    )
+    noise: float = Field(
+        0.0, ge=0, le=10, description="Noise added in training, in standard deviations: the net learns to take it away."
+    )
+
+
+def build(settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpec) -> nn.Module:
+    """Return a network from {group: tensor} to [B, 1, h, w]."""
+    from dlw.models._autoencoder import Columns, Picture, only_kind
+
+    return (Picture if only_kind(inputs) == "image" else Columns)(settings, inputs)
