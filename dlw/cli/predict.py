@@ -14,6 +14,12 @@ from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table
 if TYPE_CHECKING:
     from dlw.verbs.predict import Predictions
 
+Index = Annotated[
+    list[str] | None,
+    typer.Option(metavar="INPUT", help="Answer with the nearest rows of these files or folders; repeatable."),
+]
+Matches = Annotated[str, typer.Option("--matches", metavar="NUMBER", help="How many of --index to show for each row.")]
+
 _MOST_ROWS = 30
 _MOST_NUMBERS = 3
 """Of a vector, so many are shown on a terminal."""
@@ -23,7 +29,13 @@ def predict_cli(
     target: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run directory or an exported bundle.")],
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, or - for stdin.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .parquet, .csv or .jsonl instead.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write .parquet, .csv or .jsonl instead; .json: detections as COCO results.",
+        ),
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -33,13 +45,8 @@ def predict_cli(
         Path | None,
         typer.Option("--draw", metavar="FOLDER", help="Draw the answers over their pictures, one PNG per row."),
     ] = None,
-    index: Annotated[
-        list[str] | None,
-        typer.Option(metavar="INPUT", help="Answer with the nearest rows of these files or folders; repeatable."),
-    ] = None,
-    matches: Annotated[
-        str, typer.Option("--matches", metavar="NUMBER", help="How many of --index to show for each row.")
-    ] = "5",
+    index: Index = None,
+    matches: Matches = "5",
     threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,

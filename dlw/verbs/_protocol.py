@@ -98,6 +98,8 @@ def _splits(recipe: Recipe) -> str:
 def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
     if outcome.kind == "vectors":
         return [_search(outcome)]
+    if outcome.kind == "boxes":
+        return [_objects(outcome)]
     if outcome.kind not in ("classes", "labels", "values", "quantiles"):
         return []
     columns = outcome.prediction.shape[1]
@@ -112,6 +114,14 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
     if columns > 1:
         return [f"averaging: means over {columns} targets, each in its own units"]
     return []
+
+
+def _objects(outcome: Outcome) -> str:
+    least = outcome.prediction[..., 5][outcome.prediction[..., 0] >= 0].min(initial=1.0)
+    return (
+        f"averaging: means over the classes of {len(outcome.names)} that the truth holds; COCO's rules, all sizes of "
+        f"boxes, at most {outcome.prediction.shape[1]:,} objects a picture, scores from {least:.2g} on"
+    )
 
 
 def _search(outcome: Outcome) -> str:

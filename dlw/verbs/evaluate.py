@@ -19,6 +19,7 @@ from dlw.verbs import _protocol, _requirements, _slices
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import Interval, interval, resample, score
+from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._scores import BaselineFit, Evaluation, Group, Score, Versus
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:
     ]
     kept = judged.kept([*others, *targets])
     truth = {"truth" if len(targets) == 1 else f"truth_{name}": kept[name] for name in targets}
-    answers = trained.task.decode(judged.answers)
+    answers = in_given_pixels(trained.task.decode(judged.answers), trained.fitted, table, judged.rows)
     taken = {"row", *truth, *answers}
     ids = {f"{name}_given" if name in taken else name: kept[name] for name in others}
     return {"row": judged.rows, **ids, **truth, **answers}

@@ -15,6 +15,7 @@ from dlw.progress import Listener, Silent
 from dlw.sources._files import PICTURE_SUFFIXES, has_suffix
 from dlw.specs import Arrays
 from dlw.verbs._bundle import Answerer, open_target
+from dlw.verbs._objects import are_objects, coco_results, in_given_pixels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
+COCO_SUFFIX = ".json"
+"""Suffix of a file of COCO results, for answers that are objects."""
 PIECE_BYTES = 64 * 2**20
 """Encoded rows that are in memory at once, about."""
 MOST_ROWS_AT_ONCE = 65_536
@@ -96,13 +99,16 @@ def predict(
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
     listener = listener or Silent()
-    if output is not None and output.suffix.lower() not in OUTPUT_SUFFIXES:
-        raise UsageError(f"--output {output}: its suffix must be one of {', '.join(OUTPUT_SUFFIXES)}")
+    suffixes = (*OUTPUT_SUFFIXES, COCO_SUFFIX)
+    if output is not None and output.suffix.lower() not in suffixes:
+        raise UsageError(f"--output {output}: its suffix must be one of {', '.join(suffixes)}")
     if not inputs:
         raise UsageError("no input is given: name files, folders or globs, or - for stdin")
     if matches < 1:
         raise UsageError(f"--matches {matches}: must be 1 or more")
     answerer = open_target(target, threads, listener)
+    if output is not None and output.suffix.lower() == COCO_SUFFIX and not are_objects(answerer.fitted.target):
+        raise UsageError(f"--output {output}: {COCO_SUFFIX} is for detections (COCO results); write .jsonl")
     collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener)
     columns = collected.finished()
     if index:
@@ -112,7 +118,10 @@ def predict(
         from dlw.runs.disk import write_atomic
         from dlw.verbs._tables import table_bytes
 
-        write_atomic(output, table_bytes(predictions.columns, output.suffix.lower()))
+        suffix = output.suffix.lower()
+        is_coco = suffix == COCO_SUFFIX
+        content = coco_results(columns, answerer.fitted) if is_coco else table_bytes(columns, suffix)
+        write_atomic(output, content)
     return predictions
 
 
@@ -182,7 +191,7 @@ def _answer_piece(
     answers = answerer.answer_rows(encoded.arrays)
     if drawings is not None:
         drawings.add([_picture_name(piece, row) for row in rows], encoded.arrays, answers)
-    decoded = answerer.task.decode(answers)
+    decoded = in_given_pixels(answerer.task.decode(answers), answerer.fitted, piece.table, rows)
     columns |= {name if name not in columns else f"predicted_{name}": values for name, values in decoded.items()}
     collected.add(columns, _unseen(answerer, piece.table, rows, encoded.arrays))
 
