@@ -29,6 +29,7 @@ class UNet(nn.Module):
         blocks = resnet.Settings(
             widths=widths,
             depths=settings.depths,
+            block=settings.block,
             activation=settings.activation,
             squeeze_excite=settings.squeeze_excite,
         )

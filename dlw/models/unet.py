@@ -32,6 +32,10 @@ class Settings(ModelSettings):
     depths: list[Depth] = Field(
         [1, 1, 1, 1], min_length=1, max_length=8, description="Residual blocks of each stage, on the way down."
     )
+    block: Literal["basic", "bottleneck"] = Field(
+        "basic",
+        description="basic: two 3x3 convolutions; bottleneck: 1x1, 3x3 at half the channels, 1x1, a fifth of the work.",
+    )
     stride: Literal[1, 2, 4] = Field(
         1,
         description="The stem leaves 1 / stride of height and width, and the answer is enlarged again: about stride "
