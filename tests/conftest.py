@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from tests.withstood import (  # noqa: F401
     pytest_collection_modifyitems,
     pytest_terminal_summary,
     tally,
 )
+
+# The same examples in every run: a test that fails once fails again.
+settings.register_profile("dlw", max_examples=200, deadline=None, derandomize=True, database=None)
+settings.load_profile("dlw")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"

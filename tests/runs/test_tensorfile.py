@@ -56,6 +56,7 @@ def random_tensor(dtype: torch.dtype, shape: list[int], layout: str, seed: int) 
 LAYOUTS = ("plain", "transposed", "strided", "expanded")
 
 
+@pytest.mark.withstands("properties", case="P1")
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(NAMES, st.tuples(st.sampled_from(DTYPES), SHAPES, st.sampled_from(LAYOUTS)), max_size=4))
 def test_every_bit_comes_back(plans: dict[str, tuple[torch.dtype, list[int], str]]) -> None:

@@ -297,3 +297,55 @@ def test_a_folder_with_loops_pipes_and_sockets_is_read_around_them(
     assert answer.code == 0
     for name in ("again", "gone.csv", "pipe.csv", "door.csv"):
         assert f"{name}: skipped" in answer.err
+
+
+# Targets that lie on a picture
+
+BOXED = {
+    "task": "detection",
+    "source": "boxes.jsonl",
+    "inputs": "{image: {type: image, height: 16, width: 16, channels: 3}}",
+    "target": "{boxes: boxes}",
+    "model": "detector",
+}
+
+
+@pytest.mark.withstands("bad inputs", case="D20")
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ([2, 2, 0, 4], "has no width or no height"),
+        ([2, 2, -3, 4], "has no width or no height"),
+        ([20, 2, 4, 4], "lies outside"),
+        ([12, 12, 9, 9], "reaches over the edge"),
+    ],
+)
+def test_a_box_that_cannot_be_is_named_with_what_is_allowed(box: list[int], reason: str, teach: Teach) -> None:
+    places = [[1, 1, 6, 6]] * 9 + [box]
+    for number in range(10):
+        Image.new("RGB", (16, 16), (number, 9, 9)).save(f"{number}.png")
+    lines = [
+        {"image": f"{number}.png", "boxes": {"bbox": [place], "category": [0]}} for number, place in enumerate(places)
+    ]
+    Path("boxes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    answer = teach(None, **{**BOXED, "splits": "{train: train}"})
+    assert answer.code == 3, answer.err
+    assert "9.png" in answer.err
+    assert f"box [{', '.join(map(str, box))}] {reason}, allowed is 0 to 16 x 0 to 16 pixels" in answer.err
+
+
+@pytest.mark.withstands("bad inputs", case="D20")
+def test_a_mask_with_an_unknown_class_is_named_with_what_is_allowed(teach: Teach) -> None:
+    lines = []
+    for number in range(10):
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:9] = 1 if number < 9 else 7
+        Image.fromarray(mask).save(f"mask-{number}.png")
+        Image.new("RGB", (16, 16), (number, 9, 9)).save(f"{number}.png")
+        lines.append({"image": f"{number}.png", "mask": f"mask-{number}.png"})
+    Path("masks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    masked = {"task": "segmentation", "source": "masks.jsonl", "target": "{mask: {type: mask, classes: [sky, car]}}"}
+    answer = teach(None, **{**BOXED, **masked, "splits": "{train: train}", "model": "unet"})
+    assert answer.code in (2, 3), answer.err
+    assert "mask-9.png" in answer.err
+    assert "holds the class id 7, allowed are 0 to 1" in answer.err

@@ -69,6 +69,7 @@ def test_writes_a_complete_run(recipe: Path, tmp_path: Path) -> None:
     assert not (run.folder / ".cache").exists()
 
 
+@pytest.mark.withstands("properties", case="P3")
 def test_the_resolved_recipe_trains_to_the_same_bits(recipe: Path, tmp_path: Path) -> None:
     train(recipe, out=tmp_path / "first")
     train(tmp_path / "first" / "recipe.resolved.yaml", out=tmp_path / "second")

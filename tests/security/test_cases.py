@@ -1,0 +1,50 @@
+"""Every bad input, property and promise of the list has a test that counts for it, or stands here with the reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dlw import registry
+
+TESTS = Path(__file__).parents[1]
+BAD_INPUTS = [
+    f"{letter}{number:02}"
+    for letter, count in {"B": 23, "C": 9, "D": 24, "K": 8}.items()
+    for number in range(1, count + 1)
+]
+PROPERTIES = [f"P{number}" for number in range(1, 15)]
+PROMISES = [f"X{number}" for number in range(1, 13)]
+
+NOT_YET = {
+    "D19": ("fields", "audio", "no input is sound"),
+    "D21": ("fields", "text", "no input is free text: words of a table are categories"),
+    "D22": ("tasks", "recommendation", "no input is an id with a fixed vocabulary: unseen categories count as unknown"),
+    "D23": ("sources", "archive", "no source reads archives"),
+    "P6": ("fields", "text", "nothing is padded: no input has a length of its own"),
+    "X6": ("sources", "archive", "no source reads archives"),
+    "X12": ("exporters", "server", "there is no server"),
+}
+"""Case to the plug-in that would bring such an input, and why there is nothing to test before it is there."""
+
+
+def _marked() -> set[str]:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    return set(re.findall(r'\bcase(?:=|\(\s*)"([BCDKPX]\d+)"', text))
+
+
+@pytest.mark.parametrize("case", [*BAD_INPUTS, *PROPERTIES, *PROMISES])
+def test_every_case_is_tested_or_has_a_reason(case: str) -> None:
+    if case in _marked():
+        return
+    assert case in NOT_YET, f"no test is marked with case={case!r}"
+    room, name, reason = NOT_YET[case]
+    assert reason
+    assert name not in registry.names(room), f"{room}/{name} is there now: mark a test of it with case={case!r}"
+
+
+def test_no_mark_names_a_case_that_is_not_on_the_list() -> None:
+    assert len(BAD_INPUTS) == 64
+    assert _marked() <= {*BAD_INPUTS, *PROPERTIES, *PROMISES}
