@@ -1,4 +1,5 @@
-"""The same answer for every row: class frequencies (so the majority class), the mean, or the sample's quantiles."""
+"""The same answer for every row: class frequencies (so the majority class), the mean, or the sample's quantiles; of a
+map the most frequent class of each place."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dlw.baselines._base import Answer, Ask
 from dlw.baselines._rows import told
 from dlw.specs import Arrays
 
-KINDS = ("classes", "labels", "values", "quantiles")
+KINDS = ("classes", "labels", "values", "quantiles", "map")
 INPUTS = ("number", "category", "labels", "image")
 
 
@@ -21,6 +22,9 @@ def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer
         one, note = (target > 0).sum(0) / np.maximum((target >= 0).sum(0), 1), "label frequencies"
     elif ask.kind == "values":
         one, note = target.mean(0, dtype=np.float64), "the mean"
+    elif ask.kind == "map":
+        votes = np.stack([(target == place).sum(0) for place in range(ask.size)])
+        one, note = votes.argmax(0).astype(np.uint8), "the most frequent class of each place"
     else:
         one, note = np.quantile(target.astype(np.float64), ask.levels, axis=0).T, "the quantiles"
     return Answer(

@@ -56,6 +56,7 @@ def rivals(
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
     probe = {name: test[name] for name in fitted.inputs}
     size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
+    size = len(outcome.names) if outcome.kind == "map" else size
     ask = Ask(outcome.kind, size, fitted.inputs, outcome.levels, seed, of_rows=total if len(train) < total else 0)
     found = []
     for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):

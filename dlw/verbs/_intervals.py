@@ -60,6 +60,21 @@ def score(outcome: Outcome, metrics: Mapping[str, ModuleType], resamples: int, s
     return {name: interval(module.compute(outcome, None), drawn[name]) for name, module in metrics.items()}
 
 
+def by_class(
+    outcome: Outcome, metrics: Mapping[str, ModuleType], resamples: int, seed: int
+) -> dict[str, list[Interval]]:
+    """Return, for each metric that tells classes apart, the metric of each class with its interval."""
+    rows = len(outcome.target)
+    scored = {}
+    for name, module in metrics.items():
+        if hasattr(module, "by_class"):
+            value_K = module.by_class(outcome, np.ones((1, rows)))[0]
+            drawn = [module.by_class(outcome, count_RN) for count_RN in _draws(rows, resamples, seed)]
+            drawn_RK = np.concatenate([np.zeros((0, len(value_K))), *drawn])
+            scored[name] = [interval(float(value), of_R) for value, of_R in zip(value_K, drawn_RK.T, strict=True)]
+    return scored
+
+
 def _draws(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(seed)
     size = max(CHUNK_ENTRIES // max(rows, 1), 1)

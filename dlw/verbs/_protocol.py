@@ -100,6 +100,8 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
         return [_search(outcome)]
     if outcome.kind == "boxes":
         return [_objects(outcome)]
+    if outcome.kind == "map":
+        return [_pixels(outcome, facts)]
     if outcome.kind not in ("classes", "labels", "values", "quantiles"):
         return []
     columns = outcome.prediction.shape[1]
@@ -122,6 +124,15 @@ def _objects(outcome: Outcome) -> str:
         f"averaging: means over the classes of {len(outcome.names)} that the truth holds; COCO's rules, all sizes of "
         f"boxes, at most {outcome.prediction.shape[1]:,} objects a picture, scores from {least:.2g} on"
     )
+
+
+def _pixels(outcome: Outcome, facts: Facts) -> str:
+    height, width = outcome.target.shape[1:]
+    void = (outcome.target == 255).mean()
+    told = f"pixels: counted over all pictures at {width}x{height}, {100 * void:.2g} % not known and left out"
+    if len(outcome.names) == 2:
+        return f"{told}; dice is that of {outcome.names[outcome.positive]} ({facts.positive_from})"
+    return f"{told}; mean_iou and dice are means over {len(outcome.names)} classes"
 
 
 def _search(outcome: Outcome) -> str:

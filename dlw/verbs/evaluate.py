@@ -18,7 +18,7 @@ from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs import _protocol, _requirements, _slices
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
-from dlw.verbs._intervals import Interval, interval, resample, score
+from dlw.verbs._intervals import Interval, by_class, interval, resample, score
 from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._scores import BaselineFit, Evaluation, Group, Score, Versus
 
@@ -219,6 +219,13 @@ def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) 
     if outcome.kind == "boxes" and 1 < len(outcome.names) <= MAX_PARTS:
         return tuple(
             _group("", name, _of_class(outcome, place), metrics, recipe) for place, name in enumerate(outcome.names)
+        )
+    if outcome.kind == "map" and 1 < len(outcome.names) <= MAX_PARTS:
+        found = by_class(outcome, metrics, recipe.evaluate.bootstrap, recipe.seed)
+        rows, is_small = len(outcome.target), len(outcome.target) < _slices.SMALL
+        return tuple(
+            Group("", name, rows, is_small, {metric: of[place] for metric, of in found.items()})
+            for place, name in enumerate(outcome.names)
         )
     if outcome.kind not in ("labels", "values", "quantiles"):
         return ()

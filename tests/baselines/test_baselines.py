@@ -49,6 +49,10 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
         boxes = np.tile(np.array([[0, 2, 2, 12, 12], [3, 10, 5, 30, 25]], np.float32), (len(signal), 1, 1))
         boxes[signal < 0, 1, 0] = -1
         return boxes
+    if kind == "map":
+        ids = (given["image"][:, 0] > 160).astype(np.uint8)
+        ids[:, :2] = 255
+        return ids
     if kind == "scores":
         return np.zeros(len(signal), np.int64)
     return np.stack([signal, 100 - 10 * signal], axis=1).astype(np.float32)
@@ -56,7 +60,7 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
 
 def ask(name: str, kind: str) -> Ask:
     inputs = {key: spec for key, spec in SPECS.items() if key in registry.load("baselines", name).INPUTS}
-    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5}.get(kind, 1)
+    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5, "map": 2}.get(kind, 1)
     return Ask(kind, size, inputs, LEVELS if kind == "quantiles" else (), seed=1)
 
 
@@ -71,6 +75,7 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     """Shape, finiteness, probabilities that are probabilities, quantiles that rise; twice the same; rows are told."""
     result = answer(name, kind)
     shapes = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3), "boxes": (5, 6), "scores": ()}
+    shapes["map"] = (40, 33)
     assert result.prediction.shape == (TEST_ROWS, *shapes.get(kind, result.prediction.shape[1:]))
     assert np.isfinite(result.prediction).all()
     if kind in ("classes", "labels"):
@@ -104,6 +109,17 @@ def test_learners_beat_the_constant(name: str, kind: str) -> None:
     assert score(learned) < score(answer("constant", kind).prediction)
 
 
+def test_a_threshold_on_grey_is_found() -> None:
+    """The truth is a threshold: one class or three, on grey and on colours."""
+    result = answer("grey_value", "map")
+    assert np.array_equal(result.prediction[:, 2:], truth("map", arrays(TEST_ROWS, 1))[:, 2:])
+    assert "above 160" in result.note
+    grey = np.random.default_rng(0).integers(0, 256, (9, 1, 8, 8), dtype=np.uint8).repeat(3, 1)
+    ids = np.digitize(grey[:, 0], [90, 150]).astype(np.uint8)
+    answered = registry.load("baselines", "grey_value").predict({"x": grey}, ids, {"x": grey}, Ask("map", 3, {}))
+    assert np.array_equal(answered.prediction, ids)
+
+
 def test_constant_by_hand() -> None:
     """Frequencies, means, quantiles; gaps are left out."""
     test = {"number": np.zeros((2, 1))}
@@ -114,6 +130,8 @@ def test_constant_by_hand() -> None:
     ]
     gaps = np.array([[1, -1], [0, 1], [-1, -1]], np.int8)
     assert constant.predict({}, gaps, test, Ask("labels", 2, {})).prediction[0].tolist() == [0.5, 1.0]
+    maps = np.array([[[0, 2]], [[0, 1]], [[1, 1]], [[255, 1]]], np.uint8)
+    assert constant.predict({}, maps, test, Ask("map", 3, {})).prediction[1].tolist() == [[0, 1]]
     values = np.array([[1.0], [3.0]])
     assert constant.predict({}, values, test, Ask("values", 1, {})).prediction.tolist() == [[2.0], [2.0]]
     assert constant.predict({}, values, test, Ask("quantiles", 1, {}, (0.5,))).prediction.tolist() == [[[2.0]], [[2.0]]]
