@@ -21,6 +21,7 @@ from dlw.runs.steps import saved_steps, step_folder
 from dlw.verbs._session import RunSink
 from dlw.verbs.predict import predict
 from dlw.verbs.train import train
+from tests.verbs.small_detections import rectangles
 from tests.verbs.small_runs import people, squares
 
 Moment = Literal["step 1", "mid-epoch", "epoch end", "during validation", "last step"]
@@ -39,13 +40,24 @@ _PICTURES = {
     "target": {"answer": "category"},
     "augment": ["horizontal_flip", {"type": "random_crop", "padding": 1}, {"type": "mixup", "probability": 0.5}],
 }
+_BOXES = {
+    "source": "rectangles.parquet",
+    "inputs": {"picture": {"type": "image", "height": 20, "width": 24, "channels": 1}},
+    "target": {"objects": "boxes"},
+    "augment": ["horizontal_flip", "random_affine"],
+}
 FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
     "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
     "resnet": (_PICTURES, {"widths": [4], "depths": [1], "dropout": 0.2}),
     "vit": (_PICTURES, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
+    "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
+
+TASKS = {"people.csv": "classification", "squares.csv": "classification", "rectangles.parquet": "detection"}
+MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles}
+"""By the name of the data."""
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {
     "sgd": ({"type": "sgd", "lr": 0.01, "momentum": 0.9}, None),
@@ -62,11 +74,13 @@ def write_recipe(
     """Write the data of a family and a recipe beside it; workers stream the rows."""
     data, options = FAMILIES[family]
     count = TRAIN_ROWS + 24
-    inputs = (people if data is _TABLE else squares)(folder, count)
+    source = data["source"]
+    name = source["path"] if isinstance(source, dict) else source
+    inputs = MAKERS[name](folder, count)
     block, decay = OPTIMIZERS[optimizer]
     recipe = {
         "name": "tiny",
-        "task": "classification",
+        "task": TASKS[name],
         "data": {
             **data,
             "splits": {"train": f"train[:{TRAIN_ROWS}]", "validation": f"train[{TRAIN_ROWS}:]"},
@@ -113,7 +127,11 @@ def outcome(folder: Path, inputs: Path | None = None) -> dict[str, bytes]:
     }
     assert words["last"] == step_folder(run, saved_steps(run)[-1])
     found["metrics.jsonl"] = run.metrics.read_bytes()
-    predict(folder, [str(inputs or next(folder.parent.glob("*.csv")))], output=folder / "predictions.csv")
+    predict(
+        folder,
+        [str(inputs or next(path for name in MAKERS for path in folder.parent.glob(name)))],
+        output=folder / "predictions.csv",
+    )
     found["predictions"] = (folder / "predictions.csv").read_bytes()
     return found
 
