@@ -15,6 +15,14 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class Backbone(BaseModel):
+    """Weights to start from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    from_: str = Field(alias="from", description="The run that the weights come from; relative to the recipe's folder.")
+
+
 class ModelSettings(BaseModel):
     """Base of every model's Settings: unknown keys are errors, values never change."""
 
@@ -22,4 +30,7 @@ class ModelSettings(BaseModel):
 
     ensemble: int = Field(
         1, ge=1, le=64, description="Independent networks that are trained side by side and answer together."
+    )
+    backbone: Backbone | None = Field(
+        None, description="Start from the weights of another run, wherever name and shape are the same."
     )

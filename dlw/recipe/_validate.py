@@ -199,7 +199,7 @@ def _fields(annotation: Any, tree: Any) -> dict[str, Any]:
         return {}
     chosen = tree.get("type") if isinstance(tree, dict) else None
     same = [each for each in classes if len(classes) > 1 and each.model_fields["type"].default == chosen]
-    return {name: info.annotation for name, info in (same or classes)[0].model_fields.items()}
+    return {info.alias or name: info.annotation for name, info in (same or classes)[0].model_fields.items()}
 
 
 def _parts(annotation: Any) -> list[Any]:

@@ -87,7 +87,11 @@ def _with_absolute_source(recipe: Recipe, root: Path) -> Recipe:
         episodes = evaluate.episodes.model_copy(update={"source": pinned(evaluate.episodes.source)})
         evaluate = evaluate.model_copy(update={"episodes": episodes})
     data = recipe.data.model_copy(update={"source": source})
-    return recipe.model_copy(update={"data": data, "evaluate": evaluate})
+    model = recipe.model
+    if isinstance(backbone := model.options.get("backbone"), dict):
+        options = {**model.options, "backbone": {**backbone, "from": pinned(backbone["from"])}}
+        model = Block.model_validate({"type": model.type, **options})
+    return recipe.model_copy(update={"data": data, "evaluate": evaluate, "model": model})
 
 
 _WITHOUT_BITS = (

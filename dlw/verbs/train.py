@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlw import registry
-from dlw.errors import DataError, Interrupted, UsageError
+from dlw.errors import DataError, Interrupted, RunError, UsageError
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
@@ -26,6 +26,7 @@ from dlw.runs.disk import write_json
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
 from dlw.specs import Arrays
+from dlw.verbs._backbone import start_from_backbone
 from dlw.verbs._network import build_job, monitored
 from dlw.verbs._session import (
     LoggedListener,
@@ -117,7 +118,7 @@ def _removed_if_refused(run: Run) -> Iterator[None]:
     """Leave no run directory behind where recipe and data turn out not to fit before the first checkpoint."""
     try:
         yield
-    except (DataError, UsageError):
+    except (DataError, UsageError, RunError):
         if not store.has_checkpoint(run):
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
@@ -151,6 +152,8 @@ def _train(
         sink.reset()
     if not run.environment.exists():
         write_json(run.environment, prints)
+    if not progress.step:
+        start_from_backbone(job, recipe, run, listener)
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")
         return _result(session, job, plan, progress, sink, 0.0, 0)
@@ -280,6 +283,7 @@ def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener
 
     recipe = session.recipe
     job, prints = _prepare(session, recipe, plugins, listener)
+    start_from_backbone(job, recipe, session.run, listener)
     plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
     total_steps, steps = plan.total_steps, min(3, plan.total_steps)
     sink = RunSink(session.run, recipe.checkpoint.keep, prints)

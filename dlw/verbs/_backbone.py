@@ -1,0 +1,106 @@
+"""Weights of another run as a start: `model.backbone: {from: RUN}`.
+
+Tensors go where name and shape are the same, below the parts of both networks that fit best; the last layer, `output`,
+stays fresh. What was taken is written into the run, which needs the other one no more once it has a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlw.errors import RunError
+from dlw.progress import Listener
+from dlw.recipe.check import settings
+from dlw.recipe.schema import Recipe
+from dlw.runs import store
+from dlw.runs.disk import write_json
+from dlw.runs.layout import Run, open_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dlw.engine.loop import Job
+
+FILE = "backbone.json"
+_FRESH_LAYER = "output"
+_SHOWN = 5
+
+
+def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener) -> None:
+    """Copy the weights of the run that the recipe names, if any, into a job that has not begun.
+
+    Raises RunError where nothing fits, or where a run that begins again finds other weights than the first time.
+    """
+    import torch
+
+    wanted = getattr(settings("models", recipe.model), "backbone", None)
+    if wanted is None:
+        return
+    other = open_run(Path(wanted.from_))
+    saved = store.load(other, "best", listener, groups=("model", "ema"))
+    group = "ema" if "ema" in saved.tensors else "model"
+    digest = saved.manifest.files[f"{group}.safetensors"][1]
+    _refuse_change(run, digest, other)
+    live = job.network.state_dict()
+    found = matching(saved.tensors[group], live)
+    if not any(name in found for name, _ in job.network.named_parameters()):
+        raise RunError(
+            f"{other.folder}: no weight of its network fits by name and shape: "
+            "the networks must have a part in common, of the same widths and depths"
+        )
+    with torch.no_grad():
+        for name, tensor in found.items():
+            live[name].copy_(tensor)
+    if job.average:
+        job.average.network.load_state_dict(live)
+    fresh = [name for name in live if name not in found]
+    count = sum(tensor.numel() for tensor in found.values())
+    more = f" and {len(fresh) - _SHOWN} more" if len(fresh) > _SHOWN else ""
+    listener.line(
+        f"backbone: {len(found)} of {len(live)} tensors ({count:,} values) from {other.folder}, step {saved.step}; "
+        f"fresh: {', '.join(fresh[:_SHOWN]) or 'none'}{more}"
+    )
+    note = {"run": str(other.folder), "step": saved.step, "weights": group, "sha256": digest, "tensors": sorted(found)}
+    write_json(run.folder / FILE, note)
+
+
+def matching(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the stored tensors that fit a network, by the network's names.
+
+    A network may lie inside another on either side: of all pairs of parts, the one that shares the most values counts.
+    """
+    best: dict[str, Tensor] = {}
+    most = 0
+    for stored_part in _parts(tensors):
+        inside = {name.removeprefix(stored_part): t for name, t in tensors.items() if name.startswith(stored_part)}
+        for part in _parts(live):
+            found = {part + name: t for name, t in inside.items() if _fits(name, t, live.get(part + name))}
+            count = sum(tensor.numel() for tensor in found.values())
+            if count > most:
+                best, most = found, count
+    return best
+
+
+def _fits(name: str, tensor: Tensor, place: Tensor | None) -> bool:
+    return place is not None and place.shape == tensor.shape and _FRESH_LAYER not in name.split(".")
+
+
+def _parts(tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    """Yield the prefixes under which a whole network may lie: the top, named parts, members of an ensemble."""
+    parts = {""}
+    for name in tensors:
+        steps = name.split(".")[:-1]
+        for depth in range(1, len(steps) + 1):
+            part = steps[:depth]
+            if all(not step.isdigit() or part[place - 1] == "members" for place, step in enumerate(part)):
+                parts.add(".".join(part) + ".")
+    yield from sorted(parts, key=lambda part: (part.count("."), part))
+
+
+def _refuse_change(run: Run, digest: str, other: Run) -> None:
+    path = run.folder / FILE
+    if path.exists() and json.loads(path.read_bytes()).get("sha256") != digest:
+        raise RunError(f"{other.folder}: its best weights are not those that {run.folder} started from; train anew")

@@ -1,0 +1,82 @@
+"""Starting from another run: the trunk is copied wherever it lies, the head is fresh, nothing goes unsaid."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlw.errors import RunError
+from dlw.progress import Silent
+from dlw.runs import store
+from dlw.runs.layout import Run
+from dlw.verbs._backbone import matching
+from dlw.verbs.export import export
+from dlw.verbs.train import train
+from tests.verbs.small_runs import PICTURE_RECIPE, squares, trained
+
+NEXT = PICTURE_RECIPE.replace("model: {", "model: {backbone: {from: first}, ")
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    """A trained run, `first`, beside the pictures it learned from."""
+    squares(tmp_path)
+    trained(tmp_path, PICTURE_RECIPE).rename(tmp_path / "first")
+    return tmp_path / "first"
+
+
+def weights(run: Path, step: store.Which = "best") -> dict[str, torch.Tensor]:
+    return store.load(Run(run), step, Silent()).tensors["model"]
+
+
+def start(folder: Path, recipe: str, *sets: str) -> Path:
+    """Train so slowly that the first weights are still there, and return the run."""
+    (folder / "next.yaml").write_text(recipe)
+    train(folder / "next.yaml", out=folder / "next", sets=["optimizer={type: sgd, lr: 1e-30, weight_decay: 0}", *sets])
+    return folder / "next"
+
+
+def test_the_trunk_is_copied_and_the_head_is_fresh(first: Path) -> None:
+    run = start(first.parent, NEXT)
+    old, new = weights(first), weights(run)
+    is_same = {name: torch.equal(old[name], new[name]) for name in new if "running" not in name and "num_" not in name}
+    assert {name for name, same in is_same.items() if not same} == {"output.weight"} | (
+        {"output.bias"} & is_same.keys()
+    )
+    assert "fresh: output.weight, output.bias" in (run / "log.txt").read_text()
+    note = json.loads((run / "backbone.json").read_text())
+    assert note["sha256"] == store.load(Run(first), "best", Silent()).manifest.files["model.safetensors"][1]
+
+
+def test_a_trunk_inside_another_network_is_found(first: Path) -> None:
+    recipe = NEXT.replace("classification", "{type: embedding, size: 4}")
+    old, new = weights(first), weights(start(first.parent, recipe))
+    assert torch.equal(new["network.stem.0.weight"], old["stem.0.weight"])
+
+
+def test_afterwards_the_other_run_is_not_needed(first: Path) -> None:
+    run = start(first.parent, NEXT)
+    shutil.rmtree(first)
+    assert train(resume=run).is_finished
+    assert export(run).difference < 1e-4
+
+
+def test_nothing_that_fits_is_an_error_and_leaves_no_run(first: Path) -> None:
+    recipe = NEXT.replace("type: resnet, widths: [4], depths: [1]", "type: vit, width: 8, depth: 1, heads: 2")
+    with pytest.raises(RunError, match="no weight of its network fits"):
+        start(first.parent, recipe)
+    assert not (first.parent / "next").exists()
+
+
+def test_of_all_parts_the_pair_that_shares_most_counts() -> None:
+    inner = {"stem.0.weight": torch.ones(3), "blocks.0.weight": torch.ones(5), "output.weight": torch.ones(7)}
+    outer = {f"picture.{name}": torch.zeros_like(tensor) for name, tensor in inner.items()}
+    outer["stem.0.weight"] = torch.zeros(3)
+    assert set(matching(inner, outer)) == {"picture.stem.0.weight", "picture.blocks.0.weight"}
+    ensemble = {f"members.1.{name}": tensor for name, tensor in inner.items()}
+    assert set(matching(ensemble, inner)) == {"stem.0.weight", "blocks.0.weight"}
+    assert matching(inner, {"stem.0.weight": torch.zeros(4)}) == {}
