@@ -211,7 +211,7 @@ class Episodes(Section):
 
     source: str = Field(description="File(s) or folder with the rows; relative to the recipe's folder.")
     within: str = Field(description="Column that names the episode.")
-    label: str = Field(description="Column that names the class within the episode, alike for a row and its match.")
+    answer: str = Field(description="Column that names the class within the episode, alike for a row and its match.")
     role: str = Field(description="Column that says which rows search and which can be found.")
     found: str = Field(description="What `role` holds for the rows that can be found.")
 

@@ -32,13 +32,13 @@ def open_episodes(recipe: Recipe, root: Path, cache: Path, listener: Listener) -
 
     parts = list(open_source(episodes.source, root, cache, listener).values())
     table = parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="default")
-    named = [episodes.within, episodes.label, episodes.role]
+    named = [episodes.within, episodes.answer, episodes.role]
     missing = [name for name in named if name not in table.column_names]
     if missing:
         raise DataError(f"evaluate.episodes: {missing_columns(missing, table.column_names)}")
     if episodes.found not in (roles := to_codes(table[episodes.role])[1]):
         raise DataError(f"evaluate.episodes: no row has {episodes.found!r} as {episodes.role}; there are {roles[:10]}")
-    within, label = (table[name].to_pylist() for name in (episodes.within, episodes.label))
+    within, label = (table[name].to_pylist() for name in (episodes.within, episodes.answer))
     target = next(iter(recipe.data.target))
     classes = from_text([f"{episode}/{name}" for episode, name in zip(within, label, strict=True)])
     if target in table.column_names:

@@ -21,7 +21,7 @@ RECIPE = (
     + """\
 evaluate:
   require: ["recall_at_1 >= 0"]
-  episodes: {source: episodes.csv, within: game, label: name, role: role, found: shelf}
+  episodes: {source: episodes.csv, within: game, answer: name, role: role, found: shelf}
 """
 )
 
