@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,14 @@ from pathlib import Path
 from dlw import __version__
 
 _LIBRARIES = ("torch", "numpy", "pyarrow", "datasets", "onnxruntime", "pydantic", "typer", "rich", "safetensors")
-_EXTRAS = {"tensorboard": "tensorboard", "test": "pytest"}
 _KERNELS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+_MATH_SETTINGS = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+)
 _TIGHT_DISK_BYTES = 5 * 2**30
 
 
@@ -64,7 +71,24 @@ def _processor() -> list[Finding]:
             Finding("threads", "note", f"OMP_NUM_THREADS={threads} of {cores} cores", "unset it, or set train.threads")
         )
     if flags and not {"avx512_bf16", "amx_bf16"} & flags:
-        findings.append(Finding("precision", "note", "no bf16 in the processor: `precision: auto` means fp32 here"))
+        findings.append(
+            Finding(
+                "precision",
+                "note",
+                "no bf16 in the processor: `precision: auto` means fp32 here",
+                "a processor with avx512_bf16 or amx trains about twice as fast; nothing is wrong",
+            )
+        )
+    changed = [name for name in _MATH_SETTINGS if name in os.environ]
+    if changed:
+        findings.append(
+            Finding(
+                "kernels",
+                "note",
+                f"{', '.join(changed)} set: other bits than without",
+                "set the same wherever a run is to be resumed, or unset",
+            )
+        )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > cores * 0.75:
         findings.append(
@@ -88,7 +112,8 @@ def _allocator() -> list[Finding]:
     library, version = platform.libc_ver()
     if library == "glibc":
         return [Finding("allocator", "ok", f"glibc {version}: tuned at the start of training")]
-    return [Finding("allocator", "note", f"{library or 'not glibc'}: not tuned; networks of convolutions run slower")]
+    found = f"{library or 'not glibc'}: not tuned; networks of convolutions run slower"
+    return [Finding("allocator", "note", found, "train on a Linux with glibc (Debian, Ubuntu, Fedora), not on musl")]
 
 
 def _torchvision() -> list[Finding]:
@@ -109,10 +134,22 @@ def _fits(vision: str, torch: str) -> bool:
 
 
 def _extras() -> list[Finding]:
-    missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
-    if not missing:
-        return [Finding("extras", "ok", ", ".join(_EXTRAS))]
-    return [Finding("extras", "note", f"not installed: {', '.join(missing)}", f"pip install 'dlw[{missing[0]}]'")]
+    """Look at what the installed dlw says its extras need."""
+    wanted: dict[str, list[str]] = {}
+    try:
+        requirements = importlib.metadata.requires("dlw") or []
+    except importlib.metadata.PackageNotFoundError:
+        return [Finding("extras", "note", "dlw runs without being installed: not known", "pip install -e .")]
+    for text in requirements:
+        name, extra = re.match(r"[\w.-]+", text), re.search(r"""extra == ['"]([\w.-]+)""", text)
+        if name and extra:
+            wanted.setdefault(extra[1], []).append(name[0])
+    missing = [extra for extra, names in wanted.items() if any(_version(name) is None for name in names)]
+    there = [Finding("extras", "ok", ", ".join(extra for extra in wanted if extra not in missing) or "none")]
+    return there + [
+        Finding("extras", "note", f"not installed: {extra} ({', '.join(wanted[extra])})", f"pip install 'dlw[{extra}]'")
+        for extra in missing
+    ]
 
 
 def _disk() -> list[Finding]:
