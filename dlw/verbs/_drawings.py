@@ -73,14 +73,16 @@ def enlarged(picture: Image) -> Image:
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def mosaic(pictures: Sequence[Image], columns: int) -> Image:
-    """Lay pictures of one size side by side, row after row."""
+def mosaic(lines: Sequence[Sequence[Image]]) -> Image:
+    """Lay pictures of one size side by side and the lines under one another."""
     from PIL import Image
 
-    width, height = pictures[0].width + _GAP, pictures[0].height + _GAP
-    whole = Image.new("RGB", (columns * width - _GAP, -(-len(pictures) // columns) * height - _GAP), "white")
-    for place, picture in enumerate(pictures):
-        whole.paste(picture, (place % columns * width, place // columns * height))
+    width, height = lines[0][0].width + _GAP, lines[0][0].height + _GAP
+    columns = max(map(len, lines))
+    whole = Image.new("RGB", (columns * width - _GAP, len(lines) * height - _GAP), "white")
+    for row, line in enumerate(lines):
+        for column, picture in enumerate(line):
+            whole.paste(picture, (column * width, row * height))
     return whole
 
 

@@ -28,6 +28,7 @@ from dlw.runs.lock import hold
 from dlw.specs import Arrays
 from dlw.verbs._backbone import start_from_backbone
 from dlw.verbs._network import build_job, monitored
+from dlw.verbs._samples import keep_answers, keep_first_batch
 from dlw.verbs._session import (
     LoggedListener,
     RunSink,
@@ -157,6 +158,8 @@ def _train(
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")
         return _result(session, job, plan, progress, sink, 0.0, 0)
+    if not progress.step:
+        keep_first_batch(run, job, plan, session.fitted.inputs)
     first, start = progress.step, time.perf_counter()
     with catch_stop() as request, _events(run, recipe, sink):
         is_done = loop.run(job, plan, progress, sink, listener, request)
@@ -168,6 +171,7 @@ def _train(
             f"continue with: dlw train --resume {run.folder}",
             request.signal_number,
         )
+    keep_answers(run, job, session.fitted.inputs)
     return _result(session, job, plan, progress, sink, seconds, progress.step - first)
 
 
