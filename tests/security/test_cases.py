@@ -48,3 +48,14 @@ def test_every_case_is_tested_or_has_a_reason(case: str) -> None:
 def test_no_mark_names_a_case_that_is_not_on_the_list() -> None:
     assert len(BAD_INPUTS) == 64
     assert _marked() <= {*BAD_INPUTS, *PROPERTIES, *PROMISES}
+
+
+def test_the_readme_says_each_promise_with_the_tests_that_count_for_it() -> None:
+    page = (TESTS.parent / "README.md").read_text(encoding="utf-8").partition("## Security")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\| (X\d+) \| .+ \| (.+) \|$", page, re.MULTILINE)
+    assert [promise for promise, _ in lines] == [promise for promise in PROMISES if promise != "X12"]
+    for promise, tests in lines:
+        files = re.findall(r"`(tests/[\w/]+\.py)`", tests)
+        texts = [(TESTS.parent / file).read_text(encoding="utf-8") for file in files]
+        marks = [text for text in texts if f'case="{promise}"' in text or f'"{promise}": (' in text]
+        assert marks, f"none of {files} has a test marked with case={promise!r}"
