@@ -145,7 +145,7 @@ def hand_tuned_loop(job: Job, arrays: Arrays, recipe: Recipe) -> Callable[[], No
         with torch.autocast("cpu", torch.bfloat16, enabled=job.hardware.precision == "bf16"):
             out = network({name: column.index_select(0, rows) for name, column in columns.items()})
         wanted = target.index_select(0, rows)
-        if out.ndim == 3:  # members of an ensemble learn one by one
+        if recipe.task.type == "classification" and out.ndim == 3:  # members of an ensemble learn one by one
             wanted = wanted.repeat_interleave(out.shape[1])
             out = out.flatten(0, 1)
         if recipe.task.type == "classification":
