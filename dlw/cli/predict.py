@@ -122,4 +122,6 @@ def _fitting(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
 def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > _MOST_NUMBERS and isinstance(value[0], float):
         return f"{', '.join(map(figure, value[:_MOST_NUMBERS]))}, ... ({len(value)} numbers)"
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return f"PNG of {len(value['bytes']):,} bytes"
     return figure(value) if isinstance(value, float) else "" if value is None else str(value)

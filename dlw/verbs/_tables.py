@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
@@ -59,7 +60,7 @@ def _text_array(values: Sequence[str | None]) -> pa.Array:
 def _json_lines(columns: Mapping[str, Sequence[Any]]) -> bytes:
     names = list(columns)
     lines = [
-        json.dumps({name: _plain(value) for name, value in zip(names, values, strict=True)}, default=str)
+        json.dumps({name: plain(value) for name, value in zip(names, values, strict=True)}, default=str)
         for values in zip(*columns.values(), strict=True)
     ]
     return "".join(f"{line}\n" for line in lines).encode()
@@ -71,17 +72,20 @@ def _csv(columns: Mapping[str, Sequence[Any]]) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
+def plain(value: Any) -> Any:
+    """Return a value that JSON can hold: no NaN, no infinity; a PNG file becomes a data address (RFC 2397)."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return [_plain(part) for part in value] if isinstance(value, list) else value
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return f"data:image/png;base64,{base64.b64encode(value['bytes']).decode()}"
+    return [plain(part) for part in value] if isinstance(value, list) else value
 
 
 def _cell(value: Any) -> str:
     """Return a cell, quoted where it must be (RFC 4180); Python's writer leaves a lone carriage return bare."""
     if value is None or isinstance(value, bool | int | float):
         return "" if value is None else str(value)
+    value = plain(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     if text.startswith(FORMULA_STARTS) and not _is_number(text):
         text = f"'{text}"

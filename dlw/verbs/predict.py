@@ -70,7 +70,11 @@ class Predictions:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; with an output file the answers are there and not here."""
-        answers = {} if self.output else {"predictions": list(self.rows())}
+        from dlw.verbs._tables import plain
+
+        answers: dict[str, Any] = {}
+        if not self.output:
+            answers["predictions"] = [{name: plain(value) for name, value in row.items()} for row in self.rows()]
         return {
             "name": self.name,
             "rows": self.num_rows,
