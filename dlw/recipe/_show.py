@@ -29,6 +29,11 @@ def shown(text: str, limit: int = 60) -> str:
     text = redact(text)
     if len(text) > limit:
         text = text[: limit - 3] + "..."
+    return on_one_line(text)
+
+
+def on_one_line(text: str) -> str:
+    """Return the text with line ends, control codes and characters that reorder text as escapes."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 

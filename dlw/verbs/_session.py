@@ -13,6 +13,7 @@ import numpy as np
 
 from dlw.errors import RunError, UsageError
 from dlw.progress import Listener
+from dlw.recipe._show import on_one_line
 from dlw.recipe.check import load_recipe
 from dlw.recipe.compose import dump, resolve
 from dlw.recipe.difference import leaves
@@ -214,7 +215,7 @@ class LoggedListener:
         self._listener.progress(stage, done, total, values)
 
     def _write(self, text: str) -> None:
-        disk.append(self._log, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n".encode())
+        disk.append(self._log, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {on_one_line(text)}\n".encode())
 
 
 def refuse_changes(sets: Sequence[str]) -> None:

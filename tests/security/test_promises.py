@@ -281,10 +281,12 @@ def test_class_and_column_names_never_steer_a_terminal_or_a_spreadsheet(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     columns = [f"{payload}{number}" for number, payload in enumerate(PAYLOADS)]
-    block = [[f"{payload} {row % 3}" for payload in PAYLOADS] + [PAYLOADS[row % len(PAYLOADS)]] for row in range(120)]
-    Path("odd.csv").write_text(table([[*columns, "label"], *block]), newline="")
-    Path("r.yaml").write_text(recipe_of(columns))
-    Path("new.csv").write_text(table([[*columns, "extra \x1b[2J"], [*(f"{p}?" for p in PAYLOADS), "x"]]), newline="")
+    same = [f"{payload} in every row" for payload in PAYLOADS]
+    block = [[f"{p} {row % 3}" for p in PAYLOADS] + PAYLOADS + [PAYLOADS[row % len(PAYLOADS)]] for row in range(120)]
+    Path("odd.csv").write_text(table([[*columns, *same, "label"], *block]), newline="")
+    Path("r.yaml").write_text(recipe_of([*columns, *same]))
+    rows = [[*columns, *same, "extra \x1b[2J"], [*(f"{payload}?" for payload in PAYLOADS), *PAYLOADS, "x"]]
+    Path("new.csv").write_text(table(rows), newline="")
     asked = [
         ["train", "r.yaml", "--out", "run"],
         ["evaluate", "run", "--split", "validation"],
@@ -297,7 +299,9 @@ def test_class_and_column_names_never_steer_a_terminal_or_a_spreadsheet(
         answer = dlw(*words)
         assert answer.code in (0, 3), answer.err
         assert not CONTROL.search(answer.out + answer.err), words
-    assert not CONTROL.search(Path("run/log.txt").read_text())
+    log = Path("run/log.txt").read_text()
+    assert log.count("is left out") == len(PAYLOADS)
+    assert not CONTROL.search(log)
     with Path("answers.csv").open(newline="") as file:
         cells = [cell for line in csv.reader(file) for cell in line]
     assert len(cells) > len(PAYLOADS)
