@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dlw.augment._base import Augment
 from dlw.engine import schedules
 from dlw.engine.average import Average
-from dlw.engine.batches import Batch, Batches, training_plan
+from dlw.engine.batches import Batch, Batches, sequential_plan, training_plan
 from dlw.engine.draws import RowDraws
 from dlw.engine.hardware import Hardware
 from dlw.engine.inference import Predictor, answer_batches, row_losses
@@ -29,6 +29,7 @@ from dlw.engine.nonfinite import explain_loss, explain_tensors, not_finite
 from dlw.engine.optimizers import Optimizer
 from dlw.engine.progress import Plan, Progress
 from dlw.errors import NonFiniteError
+from dlw.models._base import Filled
 from dlw.progress import Listener
 from dlw.recipe.schema import Scheduler, Train
 from dlw.specs import INDEX, MOST_ROWS_AT_ONCE, TARGET, Outcome
@@ -120,8 +121,24 @@ def run(
         meter.tick()
 
 
+@torch.no_grad()
+def fill(job: Job, progress: Progress) -> None:
+    """Show every training row once to a network that is filled instead of trained; this counts as one step."""
+    assert isinstance(job.network, Filled)
+    job.network.eval()
+    _seed_step(job, progress.step)
+    for batch in job.train.stream(sequential_plan(job.train.num_rows, job.answer_rows)):
+        with job.hardware.autocast():
+            job.network.collect({name: tensor for name, tensor in batch.items() if name in job.inputs})
+    job.network.settle()
+    progress.step += 1
+
+
 def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) -> None:
     """Take one optimizer step from the next `accumulate` batches."""
+    if isinstance(job.network, Filled):
+        fill(job, progress)
+        return
     _seed_step(job, progress.step)
     for _ in range(job.settings.accumulate):
         _backward(job, next(batches), progress, plan)

@@ -12,7 +12,29 @@ Networks initialise from torch's global generator, which the caller seeds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@runtime_checkable
+class Filled(Protocol):
+    """A network that is filled by one pass over the training rows instead of being trained by steps.
+
+    Both are called without gradients and in evaluation mode, with torch's generator seeded.
+    """
+
+    def collect(self, batch: Mapping[str, Tensor]) -> None:
+        """Take in some training rows, `{group: tensor}`; every row comes once, in order."""
+        ...
+
+    def settle(self) -> None:
+        """Turn what was taken in into the network's state; called once, after the last row."""
+        ...
 
 
 class Backbone(BaseModel):

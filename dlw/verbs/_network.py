@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlw import registry
 from dlw.errors import UsageError
+from dlw.models._base import Filled
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
 from dlw.specs import TARGET, Outcome, rows_at_once
@@ -102,6 +103,11 @@ def build_job(
 
     task = build_task(recipe, fitted)
     network = place(build_network(recipe, fitted, task), hardware.device)
+    if isinstance(network, Filled) and (recipe.train.ema_decay or recipe.data.augment):
+        raise UsageError(
+            f"model {recipe.model.type} is filled by one pass over the rows: train.ema_decay and data.augment have no "
+            "effect; leave them out"
+        )
     monitor, is_higher_better = monitored(recipe, task)
     groups = {**fitted.inputs, TARGET: fitted.target}
     augments = [

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from dlw.errors import UsageError
+from dlw.models._base import Filled
 from dlw.progress import Listener
 
 if TYPE_CHECKING:
@@ -72,7 +74,12 @@ def prepare_job(
         session.tables["train"], with_target=True, listener=listener, max_bad=recipe.data.max_bad
     )
     splits = {"train": Resident(encoded.arrays, hardware.device)}
-    return build_job(recipe, session.fitted, hardware, splits), recipe.checkpoint.every
+    job = build_job(recipe, session.fitted, hardware, splits)
+    if isinstance(job.network, Filled):
+        raise UsageError(
+            f"model {recipe.model.type} is filled in one pass, without steps: benchmark a run of it"
+        )
+    return job, recipe.checkpoint.every
 
 
 def take_turns(job: Job, plan: Plan, listener: Listener) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from dlw import registry
 from dlw.errors import DataError, Interrupted, RunError, UsageError
+from dlw.models._base import Filled
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
@@ -135,14 +136,14 @@ def _train(
 ) -> TrainResult:
     """Build the job, restore it if continued, run the loop and say what came of it."""
     from dlw.engine import loop
-    from dlw.engine.progress import Plan, Progress
+    from dlw.engine.progress import Progress
     from dlw.engine.signals import catch_stop
 
     run, recipe = session.run, session.recipe
     if is_resumed:
         recipe = _with_recorded_threads(run, recipe)
     job, prints = _prepare(session, recipe, plugins, listener)
-    plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
+    plan = _plan(recipe, job)
     sink = RunSink(run, recipe.checkpoint.keep, prints)
     progress = Progress()
     if is_resumed and store.has_checkpoint(run):
@@ -227,6 +228,16 @@ def _batches(
     return Streamed(encode, len(table), hardware.device, recipe.train.workers), {}
 
 
+def _plan(recipe: Recipe, job: Job) -> Plan:
+    """Return the steps to take: one where the network is filled in one pass over the rows."""
+    from dlw.engine.progress import Plan
+
+    plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
+    if isinstance(job.network, Filled):
+        plan.total_steps = 1
+    return plan
+
+
 def _memory_limit() -> float:
     """Return how many bytes of encoded rows may stay in memory: two fifths of what is free now."""
     return 0.4 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -283,12 +294,12 @@ def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener
     import resource
 
     from dlw.engine import loop
-    from dlw.engine.progress import Plan, Progress
+    from dlw.engine.progress import Progress
 
     recipe = session.recipe
     job, prints = _prepare(session, recipe, plugins, listener)
     start_from_backbone(job, recipe, session.run, listener)
-    plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
+    plan = _plan(recipe, job)
     total_steps, steps = plan.total_steps, min(3, plan.total_steps)
     sink = RunSink(session.run, recipe.checkpoint.keep, prints)
     progress, seconds = Progress(), []

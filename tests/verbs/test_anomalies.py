@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlw.errors import UsageError
+from dlw.verbs.benchmark import benchmark
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
 from dlw.verbs.predict import predict
+from dlw.verbs.train import train
 from tests.verbs.small_runs import PICTURE_RECIPE, squares, trained
 
 RECIPE = (
@@ -52,3 +55,45 @@ def test_run_and_bundle_apply_the_same_threshold(run: Path) -> None:
     assert again["is_anomaly"] == found["is_anomaly"]
     np.testing.assert_allclose(again["score"], found["score"], rtol=1e-4)
     assert len(list((run.parent / "drawn").glob("*.png"))) == 8
+
+
+MEMORY = RECIPE.replace(
+    "type: autoencoder, widths: [4], code: 2", "type: feature_memory, widths: [4, 8], depths: [1, 1], memory: 50"
+)
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A feature memory of dark squares."""
+    folder = tmp_path_factory.mktemp("memory")
+    squares(folder)
+    return trained(folder, MEMORY)
+
+
+def test_a_memory_is_filled_in_one_step_scored_and_exported(memory: Path) -> None:
+    assert [path.name for path in sorted((memory / "checkpoints").glob("step-*"))] == ["step-0000000001"]
+    assert evaluate(memory).scores[0].value > 0.9
+    rows = [str(memory.parent / f"{number:02}.png") for number in range(32, 40)]
+    found = predict(memory, rows).columns
+    again = predict(export(memory, out=memory.parent / "bundle").folder, rows).columns
+    assert found["is_anomaly"] == again["is_anomaly"]
+    assert found["is_anomaly"][1::2] == [True] * 4
+
+
+def test_a_memory_is_the_same_every_time_and_finished(memory: Path) -> None:
+    train(memory.parent / "recipe.yaml", out=memory.parent / "again")
+    weights = "checkpoints/step-0000000001/model.safetensors"
+    assert (memory / weights).read_bytes() == (memory.parent / "again" / weights).read_bytes()
+    assert train(resume=memory).is_finished
+
+
+@pytest.mark.parametrize("change", ["train.ema_decay=0.9", "data.augment=[horizontal_flip]"])
+def test_settings_without_effect_on_a_memory_are_refused(memory: Path, change: str) -> None:
+    with pytest.raises(UsageError, match="is filled by one pass over the rows"):
+        train(memory.parent / "recipe.yaml", out=memory.parent / "refused", sets=[change])
+    assert not (memory.parent / "refused").exists()
+
+
+def test_a_memory_has_no_training_speed(memory: Path) -> None:
+    with pytest.raises(UsageError, match="benchmark a run of it"):
+        benchmark(memory.parent / "recipe.yaml")
