@@ -108,8 +108,10 @@ _NAMES = {
         "multi_label multilabel_classification audio_classification sequence_classification",
         "regression": "tabular_regression regress regressor reg numerical continuous quantile_regression "
         "multi_target_regression",
+        "detection": "object_detection detect detector bounding_boxes bbox face_detection",
     },
     "models": {
+        "detector": "yolo yolov5 yolov8 yolo11 yolox fcos retinanet ssd faster_rcnn centernet rtmdet detr efficientdet",
         "mlp": "linear dense fully_connected feedforward feed_forward ffn fnn perceptron dnn tabnet tabm realmlp "
         "logistic_regression concat",
         "tabular_transformer": "ft_transformer fttransformer tab_transformer tabtransformer saint",
@@ -125,6 +127,7 @@ _NAMES = {
         "labels": "set multilabel multi_label tags label_list",
         "image": "img picture photo images pixels vision",
         "timestamp": "date datetime time date_time datetime64 temporal",
+        "boxes": "bbox bboxes bounding_box bounding_boxes objects detections",
     },
     "optimizer": {
         "adamw": "adam adamax nadam radam adamw_torch adamw_torch_fused rmsprop adagrad lion fused_adam adafactor",
@@ -153,7 +156,9 @@ _NAMES = {
     "metrics": {
         "accuracy": "acc top1 categorical_accuracy binary_accuracy accuracy_score sparse_categorical_accuracy",
         "auroc": "auc roc_auc roc roc_auc_score rocauc auc_roc",
-        "average_precision": "ap pr_auc auprc prauc average_precision_score map",
+        "average_precision": "ap pr_auc auprc prauc average_precision_score",
+        "map": "mean_average_precision map50_95 map_50_95 coco_map box_map ap50_95",
+        "map50": "ap50 map_50 map_at_50 map_0_5 box_map50",
         "f1": "f1_score f_score f_measure f1_binary",
         "f1_macro": "macro_f1 f1macro",
         "log_loss": "cross_entropy crossentropy nll logloss categorical_crossentropy",
