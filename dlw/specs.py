@@ -38,7 +38,7 @@ class FieldSpec:
                 class -1 fill up
     `mask` and `boxes` are targets only; `labels` names their classes. As a *target*, a category has no id 0: ids run
     from 0 to sizes[0] - 1 and `labels` names them; statistics hold `counts`: for a category one list of rows per id,
-    for labels one [no, yes, not known] per label, for masks and boxes the pixels or boxes per class. Those of boxes also
+    for labels one [no, yes, not known] per label, for masks and boxes the pixels or boxes per class. Boxes also
     hold `picture`: [width, height] of the encoded picture.
     """
 
