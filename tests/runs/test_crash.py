@@ -119,7 +119,7 @@ def test_killed_at_each_call_of_a_save(
     before, copy = tmp_path / "before", Run(tmp_path / "copy")
     shutil.copytree(run.folder, before)
     calls = recorded(run, step, tensors, monkeypatch)
-    start(run, tensors, last=5)
+    start(run, tensors, last=6)
     expected = contents(run.folder)
     plan = [(call, False) for call in range(1, len(calls) + 1)]
     plan += [(call, True) for call, operation in enumerate(calls, start=1) if operation is os.write]
@@ -129,7 +129,7 @@ def test_killed_at_each_call_of_a_save(
         kill_at(call, copy, step, tensors, is_torn=is_torn)
         if step > 1 or store.has_checkpoint(copy):
             seen.append(check_sound(copy, tensors, max(1, step - 1)))
-        start(copy, tensors, last=5)
+        start(copy, tensors, last=6)
         held += contents(copy.folder) == expected
         shutil.rmtree(copy.folder)
     assert len(plan) > 60
