@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dlw.errors import UsageError
 from dlw.models import resnet
 from dlw.models._columns import Standard
-from dlw.models._images import Standardise, only_image
+from dlw.models._images import only_image, standardising
 from dlw.models._resnet import unit
 from dlw.models.autoencoder import Settings
 from dlw.specs import FieldSpec
@@ -35,7 +35,7 @@ class Picture(nn.Module):
         self.noise, self.multiple = settings.noise, 2 ** len(settings.widths)
         channels = spec.shape[0]
         options = resnet.Settings()
-        self.standardise = Standardise(spec)
+        self.standardise = standardising(spec, settings.standardise)
         steps = list(pairwise([channels, *settings.widths]))
         self.down = nn.Sequential(*(unit(before, after, options, stride=2) for before, after in steps))
         last = settings.widths[-1]

@@ -40,6 +40,7 @@ class FeatureMemory(nn.Module):
             stem=settings.stem,
             stem_width=settings.stem_width,
             first_stride=settings.first_stride,
+            standardise=settings.standardise,
         )
         self.trunk = ResNet(options, inputs, OutputSpec("vector", 1))
         del self.trunk.output  # only what comes before is used

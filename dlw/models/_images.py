@@ -34,6 +34,21 @@ class Standardise(nn.Module):
         return torch.addcmul(self.shift_C11, image_BCHW.to(self.scale_C11.dtype), self.scale_C11)
 
 
+class StandardisePicture(nn.Module):
+    """(pixels - mean) / std with the picture's own statistics over all channels: exposure and contrast say nothing."""
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Return float32 [B, C, H, W] from raw pixels of any number type."""
+        shifted_BCHW = image_BCHW.float()
+        shifted_BCHW = shifted_BCHW - shifted_BCHW.mean((1, 2, 3), keepdim=True)
+        return shifted_BCHW / shifted_BCHW.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1.0)
+
+
+def standardising(spec: FieldSpec, by: str) -> nn.Module:
+    """Return the layer for the recipe word: by the `training` split's statistics, or by the `picture`'s own."""
+    return StandardisePicture() if by == "picture" else Standardise(spec)
+
+
 def only_image(inputs: Mapping[str, FieldSpec], model: str) -> tuple[str, FieldSpec]:
     """Return the name and spec of the single input picture; raises UsageError if the inputs are anything else."""
     if [spec.kind for spec in inputs.values()] != ["image"]:

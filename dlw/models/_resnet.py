@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dlw.models._images import Standardise, only_image
+from dlw.models._images import only_image, standardising
 from dlw.models.resnet import Settings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -34,7 +34,7 @@ class ResNet(nn.Module):
         channels, height, width = spec.shape
         stem_width = settings.stem_width or max(1, settings.widths[0] // 2)
         is_large = settings.stem == "large" or (settings.stem == "auto" and min(height, width) >= LARGE_FROM_PIXELS)
-        self.standardise = Standardise(spec)
+        self.standardise = standardising(spec, settings.standardise)
         self.stem = large_stem(channels, stem_width, settings) if is_large else unit(channels, stem_width, settings)
         blocks: list[nn.Module] = []
         before = stem_width

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from dlw.errors import UsageError
 from dlw.models._base import ModelSettings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -28,6 +29,10 @@ class Settings(ModelSettings):
     widths: list[Width] = Field(
         [16, 32, 64], min_length=1, max_length=8, description="Channels of each step down, or units of each layer."
     )
+    standardise: Literal["training", "picture"] = Field(
+        "training",
+        description="Mean and deviation that bring pixels to 0 and 1: of the training split, or of the picture itself.",
+    )
     code: int = Field(
         16, ge=1, le=65_536, description="Values that a row is squeezed into; of a picture, at each coarsest place."
     )
@@ -40,4 +45,8 @@ def build(settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpe
     """Return a network from {group: tensor} to [B, 1, h, w]."""
     from dlw.models._autoencoder import Columns, Picture, only_kind
 
-    return (Picture if only_kind(inputs) == "image" else Columns)(settings, inputs)
+    if only_kind(inputs) == "image":
+        return Picture(settings, inputs)
+    if settings.standardise == "picture":
+        raise UsageError("model.standardise: picture has no effect on numbers")
+    return Columns(settings, inputs)

@@ -32,6 +32,10 @@ class Settings(ModelSettings):
     stem: Literal["auto", "small", "large"] = Field("auto", description="First layer, as in resnet.")
     stem_width: int | None = Field(None, ge=1, le=8192, description="Channels of the stem, as in resnet.")
     first_stride: Literal[1, 2] = Field(1, description="2: the first stage halves height and width, too.")
+    standardise: Literal["training", "picture"] = Field(
+        "training",
+        description="Mean and deviation that bring pixels to 0 and 1: of the training split, or of the picture itself.",
+    )
     patches: int = Field(32, ge=1, le=65_536, description="Patches drawn at random from each training picture.")
     memory: int = Field(1000, ge=1, le=100_000, description="Patches that are remembered: those that cover all best.")
 

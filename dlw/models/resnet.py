@@ -44,6 +44,10 @@ class Settings(ModelSettings):
     squeeze_excite: bool = Field(
         False, description="Weigh channels by what the whole picture shows (arXiv:1709.01507)."
     )
+    standardise: Literal["training", "picture"] = Field(
+        "training",
+        description="Mean and deviation that bring pixels to 0 and 1: of the training split, or of the picture itself.",
+    )
     pool: Literal["mean", "places"] = Field(
         "mean",
         description="mean: over the picture, where a thing is does not matter; places: each place of the last stage is "

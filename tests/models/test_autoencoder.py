@@ -66,6 +66,11 @@ def test_a_gap_is_no_error() -> None:
     assert error[0, 0, 0, 1] == 0
 
 
+def test_numbers_have_no_picture_to_be_standardised_by() -> None:
+    with pytest.raises(UsageError, match="standardise: picture has no effect on numbers"):
+        network(NUMBER, standardise="picture")
+
+
 def test_noise_is_for_training() -> None:
     net, batch = network(NUMBER, noise=1.0), rows(NUMBER, 4)
     assert not torch.equal(net(batch), net(batch))

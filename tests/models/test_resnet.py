@@ -42,7 +42,7 @@ def pictures(shape: tuple[int, ...], rows: int) -> torch.Tensor:
         {},
         {"stem": "large", "block": "bottleneck", "pool": "places"},
         {"squeeze_excite": True, "first_stride": 2},
-        {"pool": "places"},
+        {"pool": "places", "standardise": "picture"},
     ],
 )
 def test_every_size_gives_an_answer_and_a_gradient_to_every_parameter(
@@ -74,6 +74,13 @@ def test_pixels_are_standardised_inside_and_a_constant_channel_is_harmless() -> 
     net = resnet.build(resnet.Settings(), inputs, OutputSpec("vector", 1))
     values = net.standardise(torch.tensor([[[[20]], [[7]]]], dtype=torch.uint8))
     assert values.flatten().tolist() == [2.0, 0.0]
+
+
+def test_a_picture_standardised_by_itself_knows_no_exposure() -> None:
+    net = network((2, 8, 8), standardise="picture").eval()
+    dark = torch.from_numpy(np.random.default_rng(0).integers(0, 60, (3, 2, 8, 8), dtype=np.uint8))
+    torch.testing.assert_close(net({"image": dark}), net({"image": 3 * dark + 20}))
+    assert torch.isfinite(net({"image": torch.zeros(1, 2, 8, 8, dtype=torch.uint8)})).all()
 
 
 def test_bias_starts_where_the_task_says() -> None:
