@@ -159,7 +159,7 @@ def test_much_mutated_json_of_a_checkpoint(read: Callable[[Run, int, int], int],
 
 
 @pytest.mark.withstands("fuzz: state.json and manifest.json")
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists)
     | st.dictionaries(

@@ -82,7 +82,7 @@ def held(count: int, seed: int, capsys: pytest.CaptureFixture[str]) -> int:
 
 @pytest.mark.withstands("fuzz: command lines")
 def test_mutated_command_lines(capsys: pytest.CaptureFixture[str], tally: Tally) -> None:
-    tally(held(800, 1, capsys), 800)
+    tally(held(500, 1, capsys), 500)
 
 
 @pytest.mark.slow

@@ -40,7 +40,8 @@ def watched(tmp_path: Path, *words: str, **variables: str) -> subprocess.Complet
     """Run the watched program, whose every write must stay below `work`."""
     for name in ("work", "work/tmp", "data", "elsewhere"):
         (tmp_path / name).mkdir(exist_ok=True)
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "work/tmp"), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    inherited = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+    environment = {**inherited, "TMPDIR": str(tmp_path / "work/tmp"), "PYTHONDONTWRITEBYTECODE": "1", **variables}
     command = [sys.executable, str(PROGRAM), str(tmp_path / "work"), str(tmp_path / "data"), *words]
     return subprocess.run(
         command, cwd=tmp_path / "elsewhere", env=environment, capture_output=True, text=True, check=False
