@@ -15,6 +15,7 @@ from dlw.progress import Listener, Silent
 from dlw.sources._files import PICTURE_SUFFIXES, has_suffix
 from dlw.specs import Arrays
 from dlw.verbs._bundle import Answerer, open_target
+from dlw.verbs._masks import on_given_pictures
 from dlw.verbs._objects import are_objects, coco_results, in_given_pixels
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def _answer_piece(
     if drawings is not None:
         drawings.add([_picture_name(piece, row) for row in rows], encoded.arrays, answers)
     decoded = in_given_pixels(answerer.task.decode(answers), answerer.fitted, piece.table, rows)
+    decoded = on_given_pictures(decoded, answerer.fitted, piece.table, rows)
     columns |= {name if name not in columns else f"predicted_{name}": values for name, values in decoded.items()}
     collected.add(columns, _unseen(answerer, piece.table, rows, encoded.arrays))
 

@@ -9,13 +9,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from dlw.errors import DataError, RecipeError, UsageError
+from dlw.progress import Silent
 from dlw.recipe.check import load_recipe
+from dlw.specs import TARGET
 from dlw.verbs import _answer_speed, _machine
+from dlw.verbs._fitted import fit
+from dlw.verbs._masks import on_given_pictures
+from dlw.verbs._network import build_task
 from dlw.verbs.benchmark import benchmark
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
@@ -24,6 +30,8 @@ from dlw.verbs.train import train
 from tests.verbs import small_runs
 from tests.verbs.resumed_runs import first_differences, outcome, train_interrupted
 from tests.verbs.small_masks import HEIGHT, RECIPE, WIDTH, blocks
+
+NAMES = ("picture", "mask")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +91,34 @@ def test_run_and_bundle_answer_alike_and_in_every_format(folder: Path, tmp_path:
     assert line["share_ground"] + line["share_block"] == pytest.approx(1)
     assert "data:image/png;base64," in outputs["csv"].read_text()
     assert json.dumps(by_run.to_json()).count("data:image/png;base64,") == 2
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(40, 30), (10, 60), (24, 16)])
+def test_masks_are_as_large_as_the_pictures_given(resize: str, size: tuple[int, int], tmp_path: Path) -> None:
+    """A mask brought to the network's size and back lies where it lay, but for what was cut off."""
+    ids = np.zeros((size[1], size[0]), np.uint8)
+    ids[size[1] // 3 :, : size[0] // 2] = 1
+    for name in NAMES:
+        Image.fromarray(ids).save(tmp_path / f"{name}.png")
+    table = pa.table({name: pa.array([{"bytes": None, "path": str(tmp_path / f"{name}.png")}] * 2) for name in NAMES})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        RECIPE.replace("image}", f"{{type: image, height: 48, width: 64, resize: {resize}}}}}").replace(
+            "[0, 200]", "[0, 1]"
+        )
+    )
+    recipe = load_recipe(path).recipe
+    fitted = fit(recipe, table, Silent())
+    encoded = fitted.encode(table, with_target=True, listener=Silent())
+    columns = build_task(recipe, fitted).decode({"ids": encoded.arrays[TARGET]})
+    back = on_given_pictures(columns, fitted, table, encoded.rows)["mask"][1]
+    found = np.asarray(Image.open(io.BytesIO(back["bytes"])))
+    assert found.shape == ids.shape
+    is_known = found != 255
+    assert is_known.all() == (resize != "crop" or size == (40, 30))
+    assert (found == ids)[is_known].mean() > 0.94
+    assert is_known.mean() > 0.1
 
 
 def test_a_bundle_draws_without_torch(folder: Path, tmp_path: Path) -> None:
