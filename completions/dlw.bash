@@ -21,21 +21,21 @@ _dlw() {
     esac
     case "$command" in
         "") words="train evaluate predict export benchmark list runs doctor recipe" options="--version --help" ;;
-        "train") words="digits digits_anomaly digits_masks digits_search fashion_mnist fashion_small omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--out --resume --set -s --device --threads --workers --dry-run --allow-inexact --sandbox --code --json --quiet -q --help" files=1 ;;
+        "train") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--out --resume --set -s --device --threads --workers --dry-run --allow-inexact --sandbox --code --json --quiet -q --help" files=1 ;;
         "evaluate") words="" options="--split --data --slice --require --code --json --quiet -q --help" files=1 ;;
         "predict") words="" options="--output -o --keep --draw --index --matches --threads --code --json --quiet -q --help" files=1 ;;
         "export") words="" options="--format --out --tolerance --code --json --quiet -q --help" files=1 ;;
-        "benchmark") words="digits digits_anomaly digits_masks digits_search fashion_mnist fashion_small omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--batch-sizes --save --against --max-regression --set -s --threads --sandbox --code --json --quiet -q --help" files=1 ;;
+        "benchmark") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--batch-sizes --save --against --max-regression --set -s --threads --sandbox --code --json --quiet -q --help" files=1 ;;
         "list") words="sources fields augment models tasks metrics baselines exporters recipes" options="--code --json --help" ;;
         "runs") words="" options="--json --help" files=1 ;;
         "doctor") words="" options="--deep --json --help" ;;
         "recipe") words="check show diff schema new copy" options="--help" ;;
-        "recipe check") words="digits digits_anomaly digits_masks digits_search fashion_mnist fashion_small omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--set -s --sandbox --code --json --help" files=1 ;;
-        "recipe show") words="digits digits_anomaly digits_masks digits_search fashion_mnist fashion_small omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--set -s --resolved --sandbox --code --json --help" files=1 ;;
-        "recipe diff") words="digits digits_anomaly digits_masks digits_search fashion_mnist fashion_small omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--code --json --help" files=1 ;;
+        "recipe check") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--set -s --sandbox --code --json --help" files=1 ;;
+        "recipe show") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--set -s --resolved --sandbox --code --json --help" files=1 ;;
+        "recipe diff") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--code --json --help" files=1 ;;
         "recipe schema") words="" options="--help" ;;
         "recipe new") words="" options="--target --out -o --quiet -q --help" files=1 ;;
-        "recipe copy") words="digits digits_anomaly digits_masks digits_search fashion_mnist fashion_small omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--help" ;;
+        "recipe copy") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--help" ;;
         *) return ;;
     esac
     if [[ $current == -* ]]; then
