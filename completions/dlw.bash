@@ -23,7 +23,7 @@ _dlw() {
         "") words="train evaluate predict export benchmark list runs doctor recipe" options="--version --help" ;;
         "train") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--out --resume --set -s --device --threads --workers --dry-run --allow-inexact --sandbox --code --json --quiet -q --help" files=1 ;;
         "evaluate") words="" options="--split --data --slice --require --code --json --quiet -q --help" files=1 ;;
-        "predict") words="" options="--output -o --keep --draw --index --matches --threads --code --json --quiet -q --help" files=1 ;;
+        "predict") words="" options="--output -o --keep --draw --index --matches --tile --threads --code --json --quiet -q --help" files=1 ;;
         "export") words="" options="--format --out --tolerance --code --json --quiet -q --help" files=1 ;;
         "benchmark") words="bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud" options="--batch-sizes --save --against --max-regression --set -s --threads --sandbox --code --json --quiet -q --help" files=1 ;;
         "list") words="sources fields augment models tasks metrics baselines exporters recipes" options="--code --json --help" ;;

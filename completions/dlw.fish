@@ -41,6 +41,7 @@ complete -c dlw -n '__fish_seen_subcommand_from predict' -l keep -x -d 'Repeat a
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l draw -x -d 'Draw the answers over their pictures, one PNG per row'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l index -x -d 'Answer with the nearest rows of these files or folders; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l matches -x -d 'How many of --index to show for each row'
+complete -c dlw -n '__fish_seen_subcommand_from predict' -l tile -d 'Answer pictures larger than those of training tile by tile'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l threads -x -d 'CPU threads [default: all cores]'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l json -d 'Print exactly one JSON object on stdout'
