@@ -47,6 +47,9 @@ def predict_cli(
     ] = None,
     index: Index = None,
     matches: Matches = "5",
+    tiled: Annotated[
+        bool, typer.Option("--tile", help="Answer pictures larger than those of training tile by tile.")
+    ] = False,
     threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,
@@ -75,6 +78,7 @@ def predict_cli(
             draw=draws,
             index=index or (),
             matches=whole("--matches", matches, high=10**6) or 0,
+            is_tiled=tiled,
             threads=whole("--threads", threads),
             listener=listener,
         )

@@ -14,6 +14,7 @@ from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
 from dlw.sources._files import PICTURE_SUFFIXES, has_suffix
 from dlw.specs import Arrays
+from dlw.verbs import _tiles
 from dlw.verbs._bundle import Answerer, open_target
 from dlw.verbs._masks import on_given_pictures
 from dlw.verbs._objects import are_objects, coco_results, in_given_pixels
@@ -94,13 +95,15 @@ def predict(
     draw: Path | None = None,
     index: Sequence[str] = (),
     matches: int = MATCHES,
+    is_tiled: bool = False,
     threads: int | None = None,
     listener: Listener | None = None,
 ) -> Predictions:
     """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
 
     `draw` names a folder for the pictures with the answers drawn over them. With an `index`, inputs of the same kinds,
-    the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors.
+    the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors. `is_tiled` answers
+    pictures larger than those of training tile by tile, for segmentation.
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
     listener = listener or Silent()
@@ -114,7 +117,9 @@ def predict(
     answerer = open_target(target, threads, listener)
     if output is not None and output.suffix.lower() == COCO_SUFFIX and not are_objects(answerer.fitted.target):
         raise UsageError(f"--output {output}: {COCO_SUFFIX} is for detections (COCO results); write .jsonl")
-    collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener)
+    if is_tiled:
+        _tiles.check(answerer)
+    collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener, is_tiled)
     columns = collected.finished()
     if index:
         columns = _searched(answerer, columns, index, matches, listener)
@@ -131,12 +136,17 @@ def predict(
 
 
 def _answered(
-    answerer: Answerer, inputs: Sequence[str], keep: Sequence[str], drawings: Drawings | None, listener: Listener
+    answerer: Answerer,
+    inputs: Sequence[str],
+    keep: Sequence[str],
+    drawings: Drawings | None,
+    listener: Listener,
+    is_tiled: bool = False,
 ) -> _Collected:
     """Answer all inputs and tell of the rows that cannot be; raises DataError when none can."""
     collected = _Collected()
     for piece in _pieces(answerer, inputs, listener):
-        _answer_piece(answerer, piece, keep, drawings, collected, listener)
+        _answer_piece(answerer, piece, keep, drawings, collected, listener, is_tiled)
     for bad in collected.bad[:WARNED]:
         listener.warn(f"no answer for {bad.file}, row {bad.row}: {bad.reason}")
     if len(collected.bad) > WARNED:
@@ -182,6 +192,7 @@ def _answer_piece(
     drawings: Drawings | None,
     collected: _Collected,
     listener: Listener,
+    is_tiled: bool,
 ) -> None:
     kept = _kept_columns(piece.table, answerer, keep)
     encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
@@ -193,13 +204,31 @@ def _answer_piece(
     for name in kept:
         values = piece.table.column(name).to_pylist()
         columns[name if name not in columns else f"input_{name}"] = [values[row] for row in rows]
-    answers = answerer.answer_rows(encoded.arrays)
-    if drawings is not None:
-        drawings.add([_picture_name(piece, row) for row in rows], encoded.arrays, answers)
-    decoded = in_given_pixels(answerer.task.decode(answers), answerer.fitted, piece.table, rows)
-    decoded = on_given_pictures(decoded, answerer.fitted, piece.table, rows)
+    names = [_picture_name(piece, row) for row in rows]
+    if is_tiled:
+        decoded = _decoded_tiles(answerer, piece.table, rows, names, drawings)
+    else:
+        answers = answerer.answer_rows(encoded.arrays)
+        if drawings is not None:
+            drawings.add(names, encoded.arrays, answers)
+        decoded = in_given_pixels(answerer.task.decode(answers), answerer.fitted, piece.table, rows)
+        decoded = on_given_pictures(decoded, answerer.fitted, piece.table, rows)
     columns |= {name if name not in columns else f"predicted_{name}": values for name, values in decoded.items()}
     collected.add(columns, _unseen(answerer, piece.table, rows, encoded.arrays))
+
+
+def _decoded_tiles(
+    answerer: Answerer, table: pa.Table, rows: np.ndarray, names: Sequence[str], drawings: Drawings | None
+) -> dict[str, list[Any]]:
+    """Return the task's columns, picture by picture: each may have a size of its own."""
+    group = next(iter(answerer.fitted.inputs))
+    columns: dict[str, list[Any]] = {}
+    for name, (pixels, answers) in zip(names, _tiles.answers(answerer, table, rows), strict=True):
+        if drawings is not None:
+            drawings.add([name], {group: pixels[None]}, answers)
+        for column, values in answerer.task.decode(answers).items():
+            columns.setdefault(column, []).append(next(iter(values)))
+    return columns
 
 
 def _picture_name(piece: Piece, row: int) -> str:

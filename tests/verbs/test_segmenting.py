@@ -121,6 +121,40 @@ def test_masks_are_as_large_as_the_pictures_given(resize: str, size: tuple[int, 
     assert is_known.mean() > 0.1
 
 
+def test_large_pictures_are_answered_tile_by_tile(folder: Path, tmp_path: Path) -> None:
+    """Blocks on a canvas of three by four training pictures and a bit are found at their places."""
+    random = np.random.default_rng(5)
+    pixels = random.integers(20, 90, (3 * HEIGHT + 5, 4 * WIDTH + 7), dtype=np.uint8)
+    ids = np.zeros(pixels.shape, np.uint8)
+    for top, left in ((3, 5), (20, 60), (38, 30), (30, 85)):
+        pixels[top : top + 8, left : left + 9] += 120
+        ids[top : top + 8, left : left + 9] = 1
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    Image.fromarray(pixels[:10, :70]).save(tmp_path / "low.png")
+    for target in (folder / "run", folder / "run" / "exports" / "onnx"):
+        inputs = [str(tmp_path / name) for name in ("large.png", "low.png")]
+        answered = predict(target, inputs, is_tiled=True, draw=tmp_path / "drawn")
+        large, low = (np.asarray(Image.open(io.BytesIO(mask["bytes"]))) for mask in answered.columns["mask"])
+        assert large.shape == ids.shape
+        assert low.shape == (10, 70)
+        assert ((large == 1) & (ids == 1)).sum() / ((large == 1) | (ids == 1)).sum() > 0.7
+        assert answered.columns["share_block"][0] == pytest.approx((large == 1).mean())
+    with Image.open(tmp_path / "drawn" / "large.png") as drawn:
+        assert drawn.width % pixels.shape[1] == 0
+
+
+def test_a_picture_of_the_training_size_is_one_tile(folder: Path) -> None:
+    inputs = [str(folder / "picture00.png")]
+    whole, tiled = (predict(folder / "run", inputs, is_tiled=is_tiled).columns["mask"][0] for is_tiled in (False, True))
+    assert whole == tiled
+
+
+def test_tiles_are_for_maps(tmp_path: Path) -> None:
+    small_runs.people(tmp_path)
+    with pytest.raises(UsageError, match="--tile is for segmentation"):
+        predict(small_runs.trained(tmp_path, small_runs.TABLE_RECIPE), [str(tmp_path / "people.csv")], is_tiled=True)
+
+
 def test_a_bundle_draws_without_torch(folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from dlw.verbs.predict import predict\n"
