@@ -38,10 +38,13 @@ CANARIES = {
 
 def watched(tmp_path: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the watched program, whose every write must stay below `work`."""
-    for name in ("work", "work/tmp", "data", "elsewhere"):
+    for name in ("work", "work/tmp", "data", "elsewhere", "home"):
         (tmp_path / name).mkdir(exist_ok=True)
-    inherited = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
-    environment = {**inherited, "TMPDIR": str(tmp_path / "work/tmp"), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    # What this process or its caller set for libraries must not decide: dlw has to.
+    forgotten = ("TORCHINDUCTOR_CACHE_DIR", "ORT_DISABLE_TELEMETRY", "CI", "XDG_CACHE_HOME", "HF_HUB_OFFLINE")
+    environment = {name: value for name, value in os.environ.items() if name not in forgotten}
+    environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "work/tmp"), **variables}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     command = [sys.executable, str(PROGRAM), str(tmp_path / "work"), str(tmp_path / "data"), *words]
     return subprocess.run(
         command, cwd=tmp_path / "elsewhere", env=environment, capture_output=True, text=True, check=False
@@ -76,6 +79,14 @@ def test_a_whole_life_resolves_no_name_and_makes_no_connection(
     assert (life[1].returncode, "FORBIDDEN socket" in life[1].stderr) == (0, False)
 
 
+@pytest.mark.withstands("security", case="X3")
+def test_telemetry_of_libraries_is_off() -> None:
+    program = "import os, dlw; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "0"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
 @pytest.mark.withstands("security", case="X5")
 def test_a_whole_life_writes_only_where_it_was_told_to(
     life: tuple[Path, subprocess.CompletedProcess[str]],
@@ -83,6 +94,7 @@ def test_a_whole_life_writes_only_where_it_was_told_to(
     folder, done = life
     assert (done.returncode, "FORBIDDEN o" in done.stderr) == (0, False)
     assert list((folder / "elsewhere").iterdir()) == []
+    assert list((folder / "home").rglob("*")) == [], "also what libraries write below Python, such as telemetry"
     assert sorted(path.name for path in (folder / "data").iterdir()) == ["people.csv", "recipe.yaml"]
     assert [path for path in (folder / "work/tmp").rglob("*") if path.is_file()] == []
 
