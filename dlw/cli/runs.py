@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def runs_cli(
     """List the runs of a directory."""
     from dlw.runs.listing import list_runs
 
-    found = list_runs(directory)
+    found = list_runs(directory) if os.path.isdir(directory) else []
     if as_json:
         emit({"runs": [run.to_json() for run in found]})
         return

@@ -185,6 +185,12 @@ def test_check_reports_every_recipe(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "b.yaml:1:1" in told.err
 
 
+def test_runs_of_a_folder_that_cannot_be_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("nowhere", "a" * 5000, "\udcff"):
+        assert run(["runs", name]) == 0
+        assert "no runs in" in capsys.readouterr().err
+
+
 def test_copy_writes_a_recipe_that_is_right_and_overwrites_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recipe", "copy", "digits", "mine.yaml"]) == 0
     assert Path("mine.yaml").is_file()
