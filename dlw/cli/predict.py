@@ -14,6 +14,15 @@ from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table
 if TYPE_CHECKING:
     from dlw.verbs.predict import Predictions
 
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write .parquet, .csv or .jsonl instead; .json: detections as COCO results.",
+    ),
+]
 Index = Annotated[
     list[str] | None,
     typer.Option(metavar="INPUT", help="Answer with the nearest rows of these files or folders; repeatable."),
@@ -28,15 +37,7 @@ _MOST_NUMBERS = 3
 def predict_cli(
     target: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run directory or an exported bundle.")],
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, or - for stdin.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write .parquet, .csv or .jsonl instead; .json: detections as COCO results.",
-        ),
-    ] = None,
+    output: Output = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Repeat an input column beside the answers; repeatable."),
