@@ -23,7 +23,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 
 
 class ResNet(nn.Module):
-    """Standardise, stem, stages of residual blocks, mean over the picture (or every place), linear output.
+    """Standardise, stem, stages of residual blocks, mean or maximum over the picture (or every place), linear output.
 
     Weights are kept in channels_last, which makes torch's convolutions 1.4 to 2 times faster on CPU and on GPU.
     """
@@ -45,9 +45,9 @@ class ResNet(nn.Module):
                 before = after
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(settings.dropout)
-        self.is_mean = settings.pool == "mean"
+        self.pool = settings.pool
         halvings = 2 * is_large + len(settings.widths) - 1 + (settings.first_stride == 2)
-        places = 1 if self.is_mean else -(-height // 2**halvings) * -(-width // 2**halvings)
+        places = 1 if self.pool != "places" else -(-height // 2**halvings) * -(-width // 2**halvings)
         self.output = nn.Linear(before * places, output.size)
         if output.start:
             with torch.no_grad():
@@ -57,7 +57,10 @@ class ResNet(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""
         x_BCHW = self.blocks(self.stem(self.standardise(batch[self.group])))
-        pooled_BC = x_BCHW.mean(dim=(2, 3)) if self.is_mean else x_BCHW.flatten(1)
+        if self.pool == "places":
+            pooled_BC = x_BCHW.flatten(1)
+        else:
+            pooled_BC = x_BCHW.mean(dim=(2, 3)) if self.pool == "mean" else x_BCHW.amax(dim=(2, 3))
         answer_BK: Tensor = self.output(self.dropout(pooled_BC))
         return answer_BK
 

@@ -31,8 +31,8 @@ class Settings(ModelSettings):
     first_stride: Literal[1, 2] = Field(1, description="2: the first stage halves height and width, too.")
     squeeze_excite: bool = Field(False, description="Weigh channels by what the whole picture shows.")
     picture_size: int = Field(128, ge=1, le=65_536, description="Size of the picture's vector.")
-    pool: Literal["mean", "places"] = Field(
-        "mean", description="places: every place of the last stage is read by weights of its own."
+    pool: Literal["mean", "max", "places"] = Field(
+        "mean", description="How the last stage becomes a vector, as in resnet; places: where things are matters."
     )
     width: int = Field(128, ge=1, le=65_536, description="Units of each joining layer.")
     depth: int = Field(1, ge=1, le=100, description="Joining layers.")

@@ -48,10 +48,10 @@ class Settings(ModelSettings):
         "training",
         description="Mean and deviation that bring pixels to 0 and 1: of the training split, or of the picture itself.",
     )
-    pool: Literal["mean", "places"] = Field(
+    pool: Literal["mean", "max", "places"] = Field(
         "mean",
-        description="mean: over the picture, where a thing is does not matter; places: each place of the last stage is "
-        "read by weights of its own.",
+        description="mean or max over the picture: where a thing is does not matter, and with max not how small it is; "
+        "places: each place of the last stage is read by weights of its own.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of pooled features switched off in training.")
 

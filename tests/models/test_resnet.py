@@ -41,7 +41,7 @@ def pictures(shape: tuple[int, ...], rows: int) -> torch.Tensor:
     [
         {},
         {"stem": "large", "block": "bottleneck", "pool": "places"},
-        {"squeeze_excite": True, "first_stride": 2},
+        {"squeeze_excite": True, "first_stride": 2, "pool": "max"},
         {"pool": "places", "standardise": "picture"},
     ],
 )
