@@ -76,9 +76,7 @@ def prepare_job(
     splits = {"train": Resident(encoded.arrays, hardware.device)}
     job = build_job(recipe, session.fitted, hardware, splits)
     if isinstance(job.network, Filled):
-        raise UsageError(
-            f"model {recipe.model.type} is filled in one pass, without steps: benchmark a run of it"
-        )
+        raise UsageError(f"model {recipe.model.type} is filled in one pass, without steps: benchmark a run of it")
     return job, recipe.checkpoint.every
 
 
