@@ -30,7 +30,9 @@ def pictures(shape: tuple[int, ...], rows: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 33, 47), (2, 16, 64), (4, 5, 2), (1, 1, 1)])
-@pytest.mark.parametrize("options", [{}, {"stride": 4, "squeeze_excite": True}, {"stride": 2, "depths": [1, 2], "block": "bottleneck"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 4, "squeeze_excite": True}, {"stride": 2, "depths": [1, 2], "block": "bottleneck"}]
+)
 def test_every_size_gives_a_map_and_a_gradient_to_every_parameter(
     shape: tuple[int, ...], options: dict[str, Any]
 ) -> None:
