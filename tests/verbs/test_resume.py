@@ -32,9 +32,9 @@ NUM_CASES = 48
 Case = tuple[Any, ...]
 
 
-def pairs(case: Case) -> set[tuple[tuple[int, Any], ...]]:
-    """Return the pairs of settings that a case tries together."""
-    return set(itertools.combinations(enumerate(case), 2))
+def pairs(case: Case) -> list[tuple[tuple[int, Any], ...]]:
+    """Return the pairs of settings that a case tries together, always in one order: sums over them break ties."""
+    return list(itertools.combinations(enumerate(case), 2))
 
 
 def pairwise(factors: Sequence[Sequence[Any]], count: int, seed: int) -> list[Case]:
