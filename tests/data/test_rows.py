@@ -72,7 +72,7 @@ def test_the_mirror_answers_for_what_is_not_there(tmp_path: Path, monkeypatch: p
         ("row.csv", r"row\.csv: no such file or folder .*; did you mean rows\.csv\?"),
         ("no/where/at/all.csv", "no such file or folder"),
         ({"type": "csv", "path": "row.csv"}, r"did you mean rows\.csv\?"),
-        ("notes.txt", r"notes\.txt: not a kind of data known here \(arrow, csv"),
+        ("notes.txt", r"notes\.txt: not a kind of data known here \(arrow, coco, csv"),
         ("both", r"could be read as csv or parquet; say which: `source: \{type: csv, path: both\}`"),
         (["rows.csv", "both/a.parquet"], "files of different kinds"),
         ([], "the list is empty"),
