@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -230,10 +231,13 @@ def test_killed_commands_end_with_the_same_bytes(recipe: Path, tmp_path: Path, t
     for run in map(tmp_path.joinpath, map(str, range(10))):
         hits_before = hits
         for name in STAGES:
-            aim = hits + (8 if name == "train" else 4)
+            aim, window = hits + (8 if name == "train" else 4), longest_seconds[name]
             while hits < aim:
+                start = time.monotonic()
                 process = subprocess.Popen(stage(name, recipe, run), stdout=subprocess.DEVNULL)
-                time.sleep(chance.uniform(0.0, longest_seconds[name]))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(chance.uniform(0.0, window))
+                    window = time.monotonic() - start  # it ended first: aim earlier
                 process.kill()
                 hits += process.wait() == -signal.SIGKILL
             subprocess.run(stage(name, recipe, run), check=True, stdout=subprocess.DEVNULL)
