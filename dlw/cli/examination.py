@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlw import __version__
+from dlw.runs import environment
 
 _LIBRARIES = ("torch", "numpy", "pyarrow", "datasets", "onnxruntime", "pydantic", "typer", "rich", "safetensors")
 _KERNELS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -70,13 +71,13 @@ def _processor() -> list[Finding]:
         findings.append(
             Finding("threads", "note", f"OMP_NUM_THREADS={threads} of {cores} cores", "unset it, or set train.threads")
         )
-    if flags and not {"avx512_bf16", "amx_bf16"} & flags:
+    if flags and not environment.has_fast_bf16(flags, environment.processor("vendor_id")):
         findings.append(
             Finding(
                 "precision",
                 "note",
-                "no bf16 in the processor: `precision: auto` means fp32 here",
-                "a processor with avx512_bf16 or amx trains about twice as fast; nothing is wrong",
+                "no fast bf16 in the processor: `precision: auto` means fp32 here",
+                "a processor with amx, or AMD's avx512_bf16, trains about twice as fast; nothing is wrong",
             )
         )
     changed = [name for name in _MATH_SETTINGS if name in os.environ]

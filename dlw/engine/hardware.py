@@ -11,6 +11,7 @@ import torch
 from dlw.engine.allocator import keep_freed_memory
 from dlw.errors import UsageError
 from dlw.recipe.schema import Train
+from dlw.runs import environment
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,6 @@ def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        # These two ask the processor (CPUID); without either, bf16 arithmetic is emulated and slower than fp32.
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        flags, vendor = environment.processor("flags").split(), environment.processor("vendor_id")
+        return environment.has_fast_bf16(set(flags), vendor)
     return False

@@ -182,7 +182,7 @@ class Train(Section):
     batch_size: Count = Field(64, description="Rows per optimizer step (before accumulation).")
     accumulate: Count = Field(1, description="Batches whose gradients are added up before a step.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast where the hardware has it, else fp32."
+        "auto", description="auto: bf16 autocast where the hardware is fast at it, else fp32."
     )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps."

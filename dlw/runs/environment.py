@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def fingerprint(device: str = "cpu") -> dict[str, Any]:
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "platform": f"{platform.system()}-{platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "mkl": torch.backends.mkl.is_available(),
@@ -82,11 +82,22 @@ def _shown(value: Any) -> str:
     return "not known" if value is None else str(value)
 
 
-def _processor() -> str:
-    """Return the model name of the processor: math libraries choose their kernels by it."""
+def processor(key: str = "model name") -> str:
+    """Return the model name of the processor (math libraries choose their kernels by it) or another line of
+    /proc/cpuinfo, such as `vendor_id`.
+    """
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return platform.processor()
-    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return match[1].strip() if match else platform.processor()
+        return platform.processor() or platform.machine()
+    match = re.search(rf"^{re.escape(key)}\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else platform.processor() or platform.machine()
+
+
+def has_fast_bf16(flags: Set[str], vendor: str) -> bool:
+    """Tell from the flags and the vendor in /proc/cpuinfo whether a processor multiplies bf16 faster than fp32.
+
+    AMX does many times over, AMD's avx512_bf16 twice. Intel's avx512_bf16 without AMX is slower than its fp32: 180
+    against 300 GFLOP/s on two Sapphire Rapids cores, for matrices as for convolutions.
+    """
+    return "amx_bf16" in flags or (vendor == "AuthenticAMD" and "avx512_bf16" in flags)

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dlw.runs.environment import processor
+
 BUSY = 0.15
 """Share of the processor time taken by others above which figures are not to be trusted."""
 LOOK_SECONDS = 0.3
@@ -15,7 +17,7 @@ LOOK_SECONDS = 0.3
 
 def describe() -> dict[str, Any]:
     """Return processor, cores this process may use, system."""
-    return {"processor": _processor(), "cores": cores(), "system": platform.platform(terse=True)}
+    return {"processor": processor(), "cores": cores(), "system": platform.platform(terse=True)}
 
 
 def cores() -> int:
@@ -53,13 +55,3 @@ def _ticks() -> tuple[int, int] | None:
     except OSError:
         return None
     return counts[3] + counts[4], sum(counts)
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

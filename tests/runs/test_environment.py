@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from dlw.runs.environment import differences, fingerprint
+from dlw.runs.environment import differences, fingerprint, has_fast_bf16
 
 
 def test_fingerprint_survives_json_and_equals_itself() -> None:
@@ -55,3 +55,17 @@ def test_no_secret_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "canary-5f3a")
     monkeypatch.setenv("MKL_CBWR", "canary 5f3a, with spaces: no setting")
     assert "5f3a" not in json.dumps(fingerprint())
+
+
+@pytest.mark.parametrize(
+    ("flags", "vendor", "is_fast"),
+    [
+        ({"avx512_bf16", "amx_bf16"}, "GenuineIntel", True),
+        ({"avx512_bf16"}, "AuthenticAMD", True),
+        ({"avx512_bf16"}, "GenuineIntel", False),
+        ({"avx2"}, "AuthenticAMD", False),
+        (set(), "", False),
+    ],
+)
+def test_bf16_is_fast_with_amx_or_on_amd(flags: set[str], vendor: str, is_fast: bool) -> None:
+    assert has_fast_bf16(flags, vendor) is is_fast
