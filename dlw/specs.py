@@ -36,6 +36,10 @@ class FieldSpec:
       mask      uint8 [H, W], the class of each pixel of the picture beside it, 255 where it is not known
       boxes     float32 [M, 5], class, left, top, right, bottom in pixels of the encoded picture beside it; rows of
                 class -1 fill up
+      tokens    int32 [T], ids from 1 to sizes[0] - 1, 0 after the end
+      sound     int16 [T], samples from -32767 to 32767, -32768 after the end; statistics hold `sample_rate_hz`
+      series    float32 [T, C], NaN where a value is missing, a step of only NaN after the end; raw units
+      graph     int16 [T, F], one step per atom, its first value above 0; zeros after the end
     `mask` and `boxes` are targets only; `labels` names their classes. As a *target*, a category has no id 0: ids run
     from 0 to sizes[0] - 1 and `labels` names them; statistics hold `counts`: for a category one list of rows per id,
     for labels one [no, yes, not known] per label, for masks and boxes the pixels or boxes per class. Boxes also
@@ -51,6 +55,9 @@ class FieldSpec:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     """Fitted on the training split; each value is a list with one entry per column (number: mean, std, quantiles and
     rising bin edges; image: mean, std per channel in units of 0..255)."""
+    is_ragged: bool = False
+    """Whether rows differ in length: the first axis of the shape holds the steps of a row, at most this many in
+    training; dlw.ragged says how a row ends. Arrays of such a group are as long as their longest row."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; `from_json` restores an equal spec."""
@@ -60,7 +67,10 @@ class FieldSpec:
     def from_json(cls, data: Mapping[str, Any]) -> FieldSpec:
         """Restore a spec written by `to_json`."""
         tuples = {key: tuple(data[key]) for key in ("shape", "columns", "sizes", "labels")}
-        return cls(kind=data["kind"], dtype=data["dtype"], statistics=dict(data["statistics"]), **tuples)
+        is_ragged = bool(data.get("is_ragged", False))
+        return cls(
+            kind=data["kind"], dtype=data["dtype"], is_ragged=is_ragged, statistics=dict(data["statistics"]), **tuples
+        )
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,11 @@ def rows_at_once(shapes: Iterable[Sequence[int]]) -> int:
     """Return how many rows to answer in one piece, from the shape of one row of each input group."""
     values = sum(math.prod(shape) for shape in shapes)
     return max(1, min(MOST_ROWS_AT_ONCE, VALUES_AT_ONCE // max(1, values)))
+
+
+def ragged_kinds(groups: Mapping[str, FieldSpec]) -> dict[str, str]:
+    """Return group -> kind of the groups whose rows differ in length, as dlw.ragged takes it."""
+    return {name: spec.kind for name, spec in groups.items() if spec.is_ragged}
 
 
 PACKED_KINDS = ("number", "category", "labels")

@@ -6,7 +6,7 @@ Both give the same batches in the same order, a function of (seed, epoch): a run
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlw.ragged import LEAST_STEPS, bucketed, lengths
 from dlw.specs import INDEX, Arrays
 
 Batch = dict[str, Tensor]
@@ -23,6 +24,8 @@ class Batches(Protocol):
     """Rows of one split by number."""
 
     num_rows: int
+    lengths: np.ndarray | None
+    """int64 [rows]: steps of each row over all ragged groups; None where no group is ragged."""
 
     def stream(self, plan: Iterator[np.ndarray]) -> Iterator[Batch]:
         """Yield the batch of each row-number array of the plan, with the numbers under "index"."""
@@ -30,35 +33,55 @@ class Batches(Protocol):
 
 
 class Resident:
-    """Whole columns on the device; a batch is one gather per group."""
+    """Whole columns on the device; a batch is one gather per group, ragged groups cut to the batch's longest row.
 
-    def __init__(self, arrays: Arrays, device: torch.device) -> None:
+    `ragged` maps the ragged groups to their kinds.
+    """
+
+    def __init__(self, arrays: Arrays, device: torch.device, ragged: Mapping[str, str] | None = None) -> None:
         self._columns = {
             name: torch.from_numpy(np.ascontiguousarray(array)).to(device) for name, array in arrays.items()
         }
         self._device = device
         self.num_rows = len(next(iter(arrays.values())))
+        self._steps = {name: lengths(arrays[name], kind) for name, kind in (ragged or {}).items() if name in arrays}
+        self.lengths: np.ndarray | None = np.sum(list(self._steps.values()), axis=0) if self._steps else None
 
     def stream(self, plan: Iterator[np.ndarray]) -> Iterator[Batch]:
         """Yield the batches of the plan."""
         for rows in plan:
             index = torch.from_numpy(rows).to(self._device, non_blocking=True)
-            batch = {name: column.index_select(0, index) for name, column in self._columns.items()}
+            batch = {name: self._cut(name, rows).index_select(0, index) for name in self._columns}
             batch[INDEX] = index
             yield batch
 
+    def _cut(self, name: str, rows: np.ndarray) -> Tensor:
+        if name not in self._steps:
+            return self._columns[name]
+        return self._columns[name][:, : max(LEAST_STEPS, self._steps[name][rows].max(initial=0))]
+
 
 class Streamed:
-    """Rows encoded on the fly by loader threads, a few batches ahead; for data larger than memory."""
+    """Rows encoded on the fly by loader threads, a few batches ahead; for data larger than memory.
+
+    `encode` gives ragged groups cut to the longest of its rows.
+    """
 
     def __init__(
-        self, encode: Callable[[np.ndarray], Arrays], num_rows: int, device: torch.device, workers: int, ahead: int = 4
+        self,
+        encode: Callable[[np.ndarray], Arrays],
+        num_rows: int,
+        device: torch.device,
+        workers: int,
+        lengths: np.ndarray | None = None,
+        ahead: int = 4,
     ) -> None:
         self._encode = encode
         self._device = device
         self._workers = max(1, workers)
         self._ahead = ahead
         self.num_rows = num_rows
+        self.lengths = lengths
 
     def stream(self, plan: Iterator[np.ndarray]) -> Iterator[Batch]:
         """Yield the batches of the plan; an error in a loader thread is raised here."""
@@ -86,12 +109,20 @@ def order(seed: int, epoch: int, num_rows: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_rows)
 
 
-def training_plan(seed: int, num_rows: int, batch_size: int, per_epoch: int, start: int) -> Iterator[np.ndarray]:
-    """Yield row numbers batch by batch, for ever, from batch number `start` of the run; each epoch is reshuffled."""
+def training_plan(
+    seed: int, num_rows: int, batch_size: int, per_epoch: int, start: int, lengths: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield row numbers batch by batch, for ever, from batch number `start` of the run; each epoch is reshuffled.
+
+    Rows whose `lengths` differ come together with rows of about their length.
+    """
     batch = start
     while True:
         epoch = batch // per_epoch
         rows = order(seed, epoch, num_rows)
+        if lengths is not None:
+            rng = np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 1]))
+            rows = bucketed(rows[: per_epoch * batch_size], lengths, batch_size, rng)
         for position in range(batch % per_epoch, per_epoch):
             yield rows[position * batch_size : (position + 1) * batch_size]
         batch = (epoch + 1) * per_epoch

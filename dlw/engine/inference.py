@@ -5,7 +5,7 @@ Shape legend: B rows, M ensemble members, K outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dlw.engine.batches import Batches, Resident, sequential_plan
 from dlw.engine.hardware import Hardware
+from dlw.ragged import joined
 from dlw.specs import INDEX, TARGET, Arrays, rows_at_once
 from dlw.tasks._base import Task
 
@@ -73,36 +74,62 @@ def answer_batches(
     is_stopped: Callable[[], bool] = lambda: False,
     is_condensed: bool = True,
 ) -> Answered | None:
-    """Answer every row in order, the answers condensed by the task; None if `is_stopped` turns true on the way."""
+    """Answer every row, the answers condensed by the task; None if `is_stopped` turns true on the way.
+
+    Ragged rows are answered from the shortest to the longest, so that a batch holds little fill; results are in order.
+    """
     was_training = predictor.training
     predictor.eval()
     answers: list[Arrays] = []
     losses: list[Tensor] = []
     targets: list[Tensor] = []
     try:
-        for batch in batches.stream(sequential_plan(batches.num_rows, batch_size)):
+        for batch in batches.stream(_answering_plan(batches, batch_size)):
             if is_stopped():
                 return None
             with hardware.autocast() if hardware else nullcontext():
                 out = predictor.network({name: t for name, t in batch.items() if name not in (TARGET, INDEX)})
-            answered = {name: answer.cpu().numpy() for name, answer in activate(out, predictor.task).items()}
-            answers.append(predictor.task.condense(answered) if is_condensed else answered)
+            found = {name: answer.cpu().numpy() for name, answer in activate(out, predictor.task).items()}
+            answers.append(predictor.task.condense(found) if is_condensed else found)
             if TARGET in batch:
                 losses.append(row_losses(out, batch[TARGET], predictor.task))
                 targets.append(batch[TARGET])
     finally:
         predictor.train(was_training)
-    joined = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+    places = None if batches.lengths is None else np.argsort(_by_length(batches.lengths))
+    answered = {name: _in_order(joined([part[name] for part in answers]), places) for name in answers[0]}
     if not targets:
-        return Answered(joined, None, None)
-    return Answered(joined, torch.cat(losses).cpu().numpy(), torch.cat(targets).cpu().numpy())
+        return Answered(answered, None, None)
+    target = joined([target.cpu().numpy() for target in targets])
+    return Answered(answered, _in_order(torch.cat(losses).cpu().numpy(), places), _in_order(target, places))
 
 
-def answer_arrays(predictor: Predictor, arrays: Arrays, *, is_condensed: bool = False) -> Arrays:
-    """Answer rows held in memory, numpy in and numpy out, on the device the network is on."""
+def _answering_plan(batches: Batches, batch_size: int) -> Iterator[np.ndarray]:
+    plan = sequential_plan(batches.num_rows, batch_size)
+    if batches.lengths is None:
+        return plan
+    rows = _by_length(batches.lengths)
+    return (rows[places] for places in plan)
+
+
+def _by_length(lengths: np.ndarray) -> np.ndarray:
+    return np.argsort(lengths, kind="stable")
+
+
+def _in_order(values: np.ndarray, places: np.ndarray | None) -> np.ndarray:
+    return values if places is None else values[places]
+
+
+def answer_arrays(
+    predictor: Predictor, arrays: Arrays, *, ragged: Mapping[str, str] | None = None, is_condensed: bool = False
+) -> Arrays:
+    """Answer rows held in memory, numpy in and numpy out, on the device the network is on.
+
+    `ragged` maps the groups that may be cut to their longest row to their kinds.
+    """
     device = next(predictor.parameters()).device
     inputs = {name: array for name, array in arrays.items() if name != TARGET}
     batch_size = rows_at_once(array.shape[1:] for array in inputs.values())
-    result = answer_batches(predictor, Resident(inputs, device), batch_size, is_condensed=is_condensed)
+    result = answer_batches(predictor, Resident(inputs, device, ragged), batch_size, is_condensed=is_condensed)
     assert result is not None
     return result.answers

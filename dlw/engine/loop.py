@@ -161,7 +161,8 @@ def training_batches(job: Job, plan: Plan, progress: Progress) -> Iterator[Batch
 def _row_plan(job: Job, plan: Plan, step: int) -> Iterator[np.ndarray]:
     """Yield the row numbers of each batch from step `step` (from 0) on."""
     start = plan.first_batch(step)
-    return training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, start)
+    train = job.train
+    return training_plan(job.seed, train.num_rows, plan.batch_size, plan.batches_per_epoch, start, train.lengths)
 
 
 def _rows(job: Job, plan: Plan, step: int) -> list[int]:

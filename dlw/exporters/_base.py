@@ -5,17 +5,18 @@ A plug-in file holds a docstring, a frozen pydantic `Settings`, and
   `NEEDS_TORCH` whether answering from the artifact imports torch
   `WEIGHTS_ONLY` whether the artifact lacks the network itself, so that the bundle carries the resolved recipe
   `REOPENS`     None, or why dlw opens such a file only right after writing it, never one it was given
-  `export(predictor, example, folder, settings)`   writes FILES into `folder`
+  `export(predictor, example, folder, settings, ragged)`   writes FILES into `folder`; the second axis of the groups in
+                `ragged` is free, too
   `open_model(artifact) -> Callable[[Arrays], Arrays]`   raw packed arrays in, named answers out
   `usage(inputs, answers) -> str`   Python for the bundle's README: answer without dlw, run inside the folder; `inputs`
-                maps each group to {"dtype": ..., "shape": ["rows", ...]}
+                maps each group to {"dtype": ..., "shape": ["rows", ...]}, with "steps" for a free second axis
 `predictor` is an nn.Module in evaluation mode from {group: tensor} to {answer: tensor}, on the CPU; `example` holds at
 least 2 real rows as arrays. Proof of parity and the rest of the bundle are the export verb's work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,12 @@ class Artifact:
     answers: tuple[str, ...]
     rebuild: Callable[[], nn.Module]
     threads: int | None = None
+
+
+EXAMPLE_STEPS = 16
+
+
+def example_shape(shape: Sequence[str | int]) -> tuple[int, ...]:
+    """Return a shape for an example: two rows, and some steps where the second axis is free."""
+    sizes = {"rows": 2, "steps": EXAMPLE_STEPS}
+    return tuple(sizes[size] if isinstance(size, str) else size for size in shape)

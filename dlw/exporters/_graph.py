@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from dlw.errors import RunError
+from dlw.ragged import LEAST_STEPS
 from dlw.specs import Arrays
 
 
@@ -40,8 +41,11 @@ class Traced:
     answers: tuple[str, ...]
 
 
-def trace(predictor: nn.Module, example: Arrays) -> Traced:
-    """Export `predictor` with a free number of rows; raises RunError when something ties it to the example's."""
+def trace(predictor: nn.Module, example: Arrays, ragged: Collection[str] = ()) -> Traced:
+    """Export `predictor` with a free number of rows, and of steps in the groups of `ragged`.
+
+    Raises RunError when something ties it to the example's.
+    """
     # Two rows: torch.export takes a size of 0 or 1 for a constant.
     tensors = {name: torch.from_numpy(array[:2]) for name, array in example.items()}
     assert all(len(tensor) == 2 for tensor in tensors.values()), "an example has at least two rows"
@@ -49,15 +53,23 @@ def trace(predictor: nn.Module, example: Arrays) -> Traced:
         answers = predictor(tensors)
     names = tuple(answers)
     module = Positional(predictor, tuple(tensors), names).eval()
-    rows = {0: Dim("rows", min=1)}
+    rows = Dim("rows", min=1)
+    free = [
+        {0: rows, 1: Dim(f"steps_{place}", min=LEAST_STEPS)} if name in ragged else {0: rows}
+        for place, name in enumerate(tensors)
+    ]
     with quiet(), torch.no_grad():
         try:
-            program = torch.export.export(module, tuple(tensors.values()), dynamic_shapes=((rows,) * len(tensors),))
+            program = torch.export.export(module, tuple(tensors.values()), dynamic_shapes=(tuple(free),))
         except RuntimeError as error:
             raise RunError(f"the network cannot be traced for any number of rows: {error}") from error
     for name, node in zip(names, program.graph.output_node().args[0], strict=True):
         shape = tuple(node.meta["val"].shape)
-        if isinstance(shape[0], int) or shape[1:] != tuple(answers[name].shape[1:]):
+        wanted = tuple(
+            real if isinstance(size, int) or not ragged else size
+            for size, real in zip(shape, answers[name].shape, strict=True)
+        )
+        if isinstance(shape[0], int) or shape[1:] != wanted[1:]:
             raise RunError(f"answer {name} is traced with shape {shape}: its number of rows must stay free")
     for part in program.graph_module.modules():
         for node in part.graph.nodes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from dlw.errors import RunError
-from dlw.exporters._base import Artifact, ExporterSettings
+from dlw.exporters._base import Artifact, ExporterSettings, example_shape
 from dlw.exporters._wire import refuse_external_data
 from dlw.runs import disk
 from dlw.specs import Arrays
@@ -35,14 +35,16 @@ class Settings(ExporterSettings):
     opset: int = Field(20, ge=18, le=23, description="Version of the ONNX operator set to write.")
 
 
-def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settings) -> None:
+def export(
+    predictor: nn.Module, example: Arrays, folder: Path, settings: Settings, ragged: Collection[str] = ()
+) -> None:
     """Write `model.onnx`; raises RunError if the traced shapes are not those of any number of rows."""
     import onnx
     import torch
 
     from dlw.exporters import _graph
 
-    traced = _graph.trace(predictor, example)
+    traced = _graph.trace(predictor, example, ragged)
     inputs = [_input_name(name, traced.answers) for name in traced.inputs]
     with _graph.quiet():
         program = torch.onnx.export(
@@ -59,7 +61,8 @@ def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settin
     if model.ByteSize() > LARGEST_BYTES:
         raise RunError(f"{MODEL_FILE}: {model.ByteSize():,} bytes do not fit one ONNX file; export as safetensors")
     _clean(model)
-    _check_signature(model, inputs, traced.answers, settings.opset)
+    free = {_input_name(name, traced.answers) for name in ragged}
+    _check_signature(model, inputs, traced.answers, settings.opset, free)
     onnx.checker.check_model(model, full_check=True)
     disk.write_new(folder / MODEL_FILE, [model.SerializeToString()])
 
@@ -89,7 +92,7 @@ def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with onnxruntime and numpy."""
     names = {_input_name(group, answers): entry for group, entry in inputs.items()}
     feeds = "".join(
-        f"    {json.dumps(name)}: np.zeros({(2, *entry['shape'][1:])}, np.{entry['dtype']}),\n"
+        f"    {json.dumps(name)}: np.zeros({example_shape(entry['shape'])}, np.{entry['dtype']}),\n"
         for name, entry in names.items()
     )
     return (
@@ -120,14 +123,22 @@ def _clean(model: Any) -> None:
     model.producer_name, model.producer_version = "dlw", ""
 
 
-def _check_signature(model: Any, inputs: list[str], answers: tuple[str, ...], opset: int) -> None:
+def _check_signature(
+    model: Any, inputs: list[str], answers: tuple[str, ...], opset: int, ragged: Collection[str]
+) -> None:
+    """Raise RunError where an axis that must be free was written as a constant, or the other way round."""
     written = [value.name for value in model.graph.input], [value.name for value in model.graph.output]
     if written != (inputs, list(answers)):
         raise RunError(f"{MODEL_FILE}: the exporter wrote inputs and outputs {written}, wanted {(inputs, answers)}")
     for value in [*model.graph.input, *model.graph.output]:
         dims = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        if not dims or dims[0] != ROWS or not all(isinstance(dim, int) and dim > 0 for dim in dims[1:]):
-            raise RunError(f"{MODEL_FILE}: {value.name} has the shape {dims}, wanted [{ROWS}, fixed sizes]")
+        steps, fixed = (dims[1:2], dims[2:]) if value.name in ragged else ([], dims[1:])
+        if value.name in answers and ragged:
+            fixed = [dim for dim in fixed if not isinstance(dim, str)]
+        is_free = dims[:1] == [ROWS] and all(isinstance(dim, str) for dim in steps)
+        if not is_free or not all(isinstance(dim, int) and dim > 0 for dim in fixed):
+            wanted = [ROWS, *(["free"] if steps else []), "fixed sizes"]
+            raise RunError(f"{MODEL_FILE}: {value.name} has the shape {dims}, wanted {wanted}")
     versions = {entry.domain: entry.version for entry in model.opset_import}
     if versions.get("") != opset:
         raise RunError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,9 @@ class Settings(ExporterSettings):
     """Plain weights have no options."""
 
 
-def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settings) -> None:
+def export(
+    predictor: nn.Module, example: Arrays, folder: Path, settings: Settings, ragged: Collection[str] = ()
+) -> None:
     """Write `model.safetensors` under the names of the state dict; a tied tensor is stored once, its other names in
     the metadata key `tied` (JSON: name -> stored name)."""
     from safetensors.torch import save

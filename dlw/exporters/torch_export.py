@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlw.exporters._base import Artifact, ExporterSettings
+from dlw.exporters._base import Artifact, ExporterSettings, example_shape
 from dlw.runs import disk
 from dlw.specs import Arrays
 
@@ -31,13 +31,15 @@ class Settings(ExporterSettings):
     """A torch.export program has no options."""
 
 
-def export(predictor: nn.Module, example: Arrays, folder: Path, settings: Settings) -> None:
+def export(
+    predictor: nn.Module, example: Arrays, folder: Path, settings: Settings, ragged: Collection[str] = ()
+) -> None:
     """Write `model.pt2`."""
     import torch
 
     from dlw.exporters import _graph
 
-    program = _graph.trace(predictor, example).program
+    program = _graph.trace(predictor, example, ragged).program
     program._example_inputs = None  # the only part that torch.export.save pickles, and real rows besides
     buffer = io.BytesIO()
     with _graph.quiet():
@@ -65,7 +67,7 @@ def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
 def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with torch."""
     tensors = "".join(
-        f"    torch.zeros({(2, *entry['shape'][1:])}, dtype=torch.{entry['dtype']}),  # {json.dumps(name)}\n"
+        f"    torch.zeros({example_shape(entry['shape'])}, dtype=torch.{entry['dtype']}),  # {json.dumps(name)}\n"
         for name, entry in inputs.items()
     )
     return (

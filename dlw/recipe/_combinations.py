@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from dlw import registry
-from dlw.recipe._hints import name_problem
+from dlw.recipe._hints import missing_hint, name_problem
 from dlw.recipe._plugins import plugin
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
@@ -94,6 +94,8 @@ def _target(view: View) -> Iterator[Report]:
     kinds = view.fields("target")
     if task is None:
         return
+    if not view.get("data", "target"):
+        yield from _own_target(view, task)
     for column, kind in kinds.items():
         if kind not in task.TARGETS:
             fitting = [name for name in registry.names("tasks") if kind in registry.load("tasks", name).TARGETS]
@@ -105,6 +107,21 @@ def _target(view: View) -> Iterator[Report]:
     if len(set(kinds.values())) > 1:
         listed = ", ".join(f"{shown(column)} is {kind}" for column, kind in kinds.items())
         yield ("data", "target"), f"all targets must be of one kind: {listed}"
+
+
+def _own_target(view: View, task: ModuleType) -> Iterator[Report]:
+    """Refuse a recipe without a target column whose task cannot learn from the inputs alone."""
+    own = getattr(task, "OWN_TARGETS", ())
+    if not own:
+        yield ("data", "target"), f"is required{missing_hint(('data', 'target'), None)}"
+        return
+    inputs = view.fields("inputs")
+    fitting = [column for column, kind in inputs.items() if kind in own]
+    if isinstance(view.get("data", "inputs"), Mapping) and len(inputs) and len(fitting) != 1:
+        yield (
+            ("data", "inputs"),
+            f"task {_name(task)} learns from one input ({_list(own)}) where no target is named, {len(fitting)} found",
+        )
 
 
 def _model(view: View) -> Iterator[Report]:
@@ -222,6 +239,8 @@ def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iter
 def _outcomes(view: View) -> tuple[str, ...]:
     kinds = set(view.fields("target").values())
     task = view.plugins.get(("task",))
+    if task is not None and not view.get("data", "target"):
+        kinds = {kind for kind in view.fields("inputs").values() if kind in getattr(task, "OWN_TARGETS", ())}
     if len(kinds) != 1 or task is None or not kinds <= set(task.TARGETS):
         return ()
     if view.get("task", "quantiles") is not None:

@@ -76,7 +76,7 @@ def _name_rooms(root: Json, definitions: Json) -> None:
     texts = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
     data["source"] = {**_described(data["source"]), "anyOf": [*texts, {"$ref": "#/$defs/sources"}]}
     data["inputs"] = {**_described(data["inputs"]), "anyOf": [{"const": "auto"}, columns]}
-    data["target"] = {**_described(data["target"]), **columns, "minProperties": 1}
+    data["target"] = {**_described(data["target"]), **columns}
     data["augment"] = {**_described(data["augment"]), "type": "array", "items": {"$ref": "#/$defs/augment"}}
     optimizers = top["optimizer"]["discriminator"]["mapping"]
     for name in optimizers.values():

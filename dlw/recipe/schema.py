@@ -108,7 +108,9 @@ class Data(Section):
     inputs: Literal["auto"] | dict[str, Named] = Field(
         "auto", description="Column to field type; `auto` decides from the training split and writes its decision down."
     )
-    target: dict[str, Named] = Field(min_length=1, description="Column(s) to learn, each with its field type.")
+    target: dict[str, Named] = Field(
+        {}, description="Column(s) to learn, each with its field type; none where the task learns from its input alone."
+    )
     drop: list[str] = Field([], description="Columns that `inputs: auto` leaves out.")
     augment: list[Named] = Field([], description="Training-time changes, in order.")
     resident: Literal["auto"] | bool = Field("auto", description="Keep the encoded data in memory.")

@@ -2,9 +2,10 @@
 
 A plug-in file holds a docstring, `TARGETS` (target kind it accepts -> Outcome kinds it can give for it, see
 specs.FieldSpec and specs.Outcome), `OUTPUT` (the kind of specs.OutputSpec it asks for), a frozen pydantic `Settings`,
-and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns. Two are optional:
-`KEEPS_UNSEEN = True` where classes that training never saw are as good as others, and `learns_from(settings, label)`,
-which says whether training rows of a label are kept.
+and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns. Three more are
+optional: `OWN_TARGETS`, the input kinds that the task can learn from without a target column (the input is its own
+target then); `KEEPS_UNSEEN = True` where classes that training never saw are as good as others; and
+`learns_from(settings, label)`, which says whether training rows of a label are kept.
 Files import torch only inside the functions that compute with tensors, so that a bundle decodes without it.
 Shape legend: B rows, K outputs.
 """

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlw import __version__, registry
 from dlw.errors import RunError
 from dlw.exporters._base import Artifact
 from dlw.progress import Listener, Silent
+from dlw.ragged import joined, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block
 from dlw.runs import disk
-from dlw.specs import TARGET, Arrays, rows_at_once
+from dlw.specs import TARGET, Arrays, ragged_kinds, rows_at_once
 from dlw.tasks._base import Task
 from dlw.verbs._fitted import Fitted
 
@@ -65,10 +64,13 @@ class Answerer:
         inputs = {name: array for name, array in arrays.items() if name != TARGET}
         total, step = len(next(iter(inputs.values()))), self.rows_at_once
         parts = [
-            self.task.condense(self.answer({name: array[start : start + step] for name, array in inputs.items()}))
+            self.task.condense(self.answer(self._piece(inputs, slice(start, start + step))))
             for start in range(0, total, step)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: joined([part[name] for part in parts]) for name in parts[0]}
+
+    def _piece(self, inputs: Arrays, rows: slice) -> Arrays:
+        return trimmed({name: array[rows] for name, array in inputs.items()}, ragged_kinds(self.fitted.inputs))
 
 
 def is_bundle(folder: Path) -> bool:
@@ -91,7 +93,7 @@ def open_target(folder: Path, threads: int | None = None, listener: Listener | N
         format="run",
         fitted=trained.fitted,
         task=trained.task,
-        answer=lambda arrays: answer_arrays(predictor, arrays),
+        answer=lambda arrays: answer_arrays(predictor, arrays, ragged=ragged_kinds(trained.fitted.inputs)),
         model_bytes=sum(tensor.numel() * tensor.element_size() for tensor in predictor.state_dict().values()),
         step=trained.step,
         source=source if isinstance(source := trained.recipe.data.source, Block) else None,

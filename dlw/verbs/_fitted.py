@@ -14,7 +14,7 @@ from dlw.errors import DataError, did_you_mean
 from dlw.fields._base import Beside, Field, Role, State
 from dlw.progress import Listener
 from dlw.recipe.schema import Block, Recipe
-from dlw.specs import TARGET, Arrays, FieldSpec, pack_arrays, pack_specs
+from dlw.specs import TARGET, Arrays, FieldSpec, pack_arrays, pack_specs, ragged_kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,6 +69,8 @@ class Fitted:
     columns: tuple[Column, ...]
     known: tuple[str, ...]
     """Every column of the training table, used or not."""
+    own_target: str | None = None
+    """The input group that is its own target, where the task learns without a target column."""
 
     @cached_property
     def inputs(self) -> dict[str, FieldSpec]:
@@ -77,9 +79,16 @@ class Fitted:
 
     @cached_property
     def target(self) -> FieldSpec:
-        """The packed target; a category is a plain number per row and so has the shape ()."""
+        """The packed target, or the input that is its own; a category is a plain number per row: shape ()."""
+        if self.own_target is not None:
+            return self.inputs[self.own_target]
         packed = next(iter(pack_specs({column.name: column.spec for column in self._used("target")}).values()))
         return replace(packed, shape=()) if packed.kind == "category" else packed
+
+    @cached_property
+    def ragged(self) -> dict[str, str]:
+        """Group -> kind of the inputs, and of the target, whose rows differ in length."""
+        return ragged_kinds({**self.inputs, TARGET: self.target})
 
     def encode(
         self, table: pa.Table, *, with_target: bool, listener: Listener, max_bad: float | None = 0.01
@@ -109,6 +118,8 @@ class Fitted:
             if max_bad is not None:
                 _judge(bad, len(table) - len(rows), len(table), max_bad, listener)
             packed = {group: array[rows] for group, array in packed.items()}
+        if with_target and self.own_target is not None:
+            packed[TARGET] = packed[self.own_target]
         return EncodedTable(packed, rows, bad)
 
     def to_json(self) -> dict[str, Any]:
@@ -117,14 +128,16 @@ class Fitted:
             {"name": c.name, "type": c.type, "role": c.role, "settings": dict(c.settings), "state": c.state}
             for c in self.columns
         ]
-        return {"version": FORMAT_VERSION, "columns": columns, "known": list(self.known)}
+        found: dict[str, Any] = {"version": FORMAT_VERSION, "columns": columns, "known": list(self.known)}
+        return found if self.own_target is None else {**found, "own_target": self.own_target}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fitted:
         """Restore what `to_json` wrote; DataError if it is of another version."""
         if data.get("version") != FORMAT_VERSION:
             raise DataError(f"fields.json: version {data.get('version')} where this dlw reads {FORMAT_VERSION}")
-        return cls(tuple(Column(**column) for column in data["columns"]), tuple(data["known"]))
+        columns = tuple(Column(**column) for column in data["columns"])
+        return cls(columns, tuple(data["known"]), data.get("own_target"))
 
     def _used(self, role: Role) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.role == role and not column.is_dropped)
@@ -132,7 +145,7 @@ class Fitted:
     def _pack(self, arrays: Arrays, with_target: bool) -> Arrays:
         inputs = {column.name: column.spec for column in self._used("input")}
         packed = pack_arrays(arrays, inputs)
-        if with_target:
+        if with_target and self.own_target is None:
             targets = pack_arrays(arrays, {column.name: column.spec for column in self._used("target")})
             target = next(iter(targets.values()))
             packed[TARGET] = target[:, 0] if self.target.kind == "category" else target
@@ -191,6 +204,8 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
     fitted = Fitted(tuple(columns), tuple(train.column_names))
     if not fitted.inputs:
         raise DataError("no input column is left: each is constant or empty in the training split")
+    if not recipe.data.target:
+        return replace(fitted, own_target=_own_target(recipe, fitted))
     targets = {column.spec.kind for column in columns if column.role == "target"}
     names = [column.name for column in columns if column.role == "target"]
     if len(targets) > 1 or ("category" in targets and len(names) > 1):
@@ -198,6 +213,17 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
             f"targets {', '.join(names)} do not go together: several numbers, several labels or one category"
         )
     return fitted
+
+
+def _own_target(recipe: Recipe, fitted: Fitted) -> str:
+    """Return the one input group that the task can learn from itself."""
+    kinds = registry.load("tasks", recipe.task.type).OWN_TARGETS
+    found = [group for group, spec in fitted.inputs.items() if spec.kind in kinds]
+    if len(found) != 1:
+        raise DataError(
+            f"task {recipe.task.type} learns from one input ({' or '.join(kinds)}) without a target, {len(found)} found"
+        )
+    return found[0]
 
 
 def _as_task_asks(block: Block, task: str) -> Block:

@@ -66,9 +66,10 @@ def _finish(recipe: Recipe, tables: dict[str, pa.Table], listener: Listener) -> 
 
 def _learnable(recipe: Recipe, train: pa.Table, listener: Listener) -> pa.Table:
     """Leave out the training rows whose label the task does not learn from."""
-    task, name = registry.load("tasks", recipe.task.type), next(iter(recipe.data.target))
-    if not hasattr(task, "learns_from"):
+    task = registry.load("tasks", recipe.task.type)
+    if not hasattr(task, "learns_from") or not recipe.data.target:
         return train
+    name = next(iter(recipe.data.target))
     codes, words = to_words(train[name], name)
     options = settings("tasks", recipe.task)
     kept = np.array([task.learns_from(options, word) for word in words], dtype=bool)[codes]

@@ -73,7 +73,7 @@ def prepare_job(
     encoded = session.fitted.encode(
         session.tables["train"], with_target=True, listener=listener, max_bad=recipe.data.max_bad
     )
-    splits = {"train": Resident(encoded.arrays, hardware.device)}
+    splits = {"train": Resident(encoded.arrays, hardware.device, session.fitted.ragged)}
     job = build_job(recipe, session.fitted, hardware, splits)
     if isinstance(job.network, Filled):
         raise UsageError(f"model {recipe.model.type} is filled in one pass, without steps: benchmark a run of it")
@@ -117,8 +117,9 @@ def bare_step(job: Job, plan: Plan) -> Callable[[], None]:
     from dlw.engine.loop import batch_loss
     from dlw.specs import INDEX
 
-    rows = training_plan(job.seed, job.train.num_rows, plan.batch_size, plan.batches_per_epoch, 0)
-    batches = job.train.stream(rows)
+    train = job.train
+    rows = training_plan(job.seed, train.num_rows, plan.batch_size, plan.batches_per_epoch, 0, train.lengths)
+    batches = train.stream(rows)
     steps = itertools.count()
 
     def step() -> None:

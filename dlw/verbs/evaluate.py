@@ -156,7 +156,7 @@ def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, lis
     allowed = trained.recipe.data.max_bad
     encoded = trained.fitted.encode(table, with_target=True, listener=listener, max_bad=allowed)
     listener.progress("answers", 0, len(encoded.rows), {})
-    answers = answer_arrays(trained.predictor, encoded.arrays, is_condensed=True)
+    answers = answer_arrays(trained.predictor, encoded.arrays, ragged=trained.fitted.ragged, is_condensed=True)
     listener.progress("answers", len(encoded.rows), len(encoded.rows), {})
     outcome = trained.task.outcome(answers, encoded.arrays[TARGET])
     outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 from dlw import __version__, registry
 from dlw.errors import DataError, ResourceError, RunError, UsageError
 from dlw.progress import Listener, Silent
+from dlw.ragged import LEAST_STEPS, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Export
 from dlw.runs import disk
-from dlw.specs import TARGET, Arrays
+from dlw.specs import TARGET, Arrays, ragged_kinds
 from dlw.verbs._bundle import (
     BUNDLE_FILE,
     BUNDLE_VERSION,
@@ -95,7 +96,7 @@ def export(
     limit = tolerance or wanted.tolerance
     listener.line(f"exporting step {trained.step} as {name}, proof on {split} rows, limit {limit:.1e}")
     with replacing(target) as folder:
-        exporter.export(predictor, rows, folder, options)
+        exporter.export(predictor, rows, folder, options, tuple(ragged_kinds(trained.fitted.inputs)))
         parity = _finish_bundle(trained, name, rows, split, limit, folder)
         size = sum((folder / file).stat().st_size for file in exporter.FILES)
     return Exported(target, name, parity["difference"], limit, size)
@@ -131,7 +132,11 @@ def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit:
     if exporter.WEIGHTS_ONLY:
         disk.write_new(folder / RECIPE_FILE, [trained.run.resolved.read_bytes()])
         files.append(RECIPE_FILE)
+    ragged = ragged_kinds(trained.fitted.inputs)
     answers = _network_answers(trained.predictor, {group: array[:2] for group, array in rows.items()})
+    short = {group: array[:2, :LEAST_STEPS] if group in ragged else array[:2] for group, array in rows.items()}
+    briefly = _network_answers(trained.predictor, short)
+    growing = [name for name, answer in answers.items() if answer.shape != briefly[name].shape]
     manifest = {
         "bundle": BUNDLE_VERSION,
         "dlw": __version__,
@@ -141,25 +146,30 @@ def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit:
         "task": trained.recipe.task.model_dump(),
         "source": _reading(trained.recipe.data.source),
         "target": trained.fitted.target.to_json(),
-        "inputs": _signature(rows),
-        "answers": _signature(answers),
+        "inputs": _signature(rows, ragged),
+        "answers": _signature(answers, growing),
         "files": {file: file_entry((folder / file).read_bytes()) for file in files},
     }
     disk.write_new(folder / BUNDLE_FILE, [json.dumps(manifest, indent=1).encode()])
-    parity = prove(trained.predictor, rows, folder, limit)
+    parity = prove(trained.predictor, rows, folder, limit, ragged)
     disk.write_new(folder / PARITY_FILE, [json.dumps({"split": split, **parity}, indent=1).encode()])
     disk.write_new(folder / "README.md", [_readme(manifest, exporter, parity).encode()])
     return parity
 
 
-def prove(predictor: Predictor, rows: Arrays, folder: Path, limit: float) -> dict[str, Any]:
-    """Answer 1, 2 and 7 rows by network and bundle; raises RunError when they differ by more than `limit`."""
+def prove(
+    predictor: Predictor, rows: Arrays, folder: Path, limit: float, ragged: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Answer 1, 2 and 7 rows by network and bundle; raises RunError when they differ by more than `limit`.
+
+    The groups of `ragged` (group -> kind) are cut to the longest of those rows, so that lengths differ, too.
+    """
     answer = open_bundle(folder, own=True).answer
     largest: dict[str, float] = {}
     largest_absolute: dict[str, float] = {}
     start = 0
     for count in ROW_COUNTS:
-        piece = {group: array[start : start + count] for group, array in rows.items()}
+        piece = trimmed({group: array[start : start + count] for group, array in rows.items()}, ragged or {})
         start += count
         wanted, got = _network_answers(predictor, piece), answer(piece)
         for name, value in wanted.items():
@@ -204,9 +214,10 @@ def _reading(source: str | list[str] | Block) -> dict[str, Any] | None:
     return {key: value for key, value in source.model_dump().items() if key != "path"}
 
 
-def _signature(arrays: Arrays) -> dict[str, Any]:
-    """Return dtype and shape by name; the free first axis is called `rows`."""
-    return {name: {"dtype": str(array.dtype), "shape": ["rows", *array.shape[1:]]} for name, array in arrays.items()}
+def _signature(arrays: Arrays, ragged: Collection[str]) -> dict[str, Any]:
+    """Return dtype and shape by name; the free first axis is called `rows`, a free second one `steps`."""
+    sizes = {name: ["steps", *array.shape[2:]] if name in ragged else array.shape[1:] for name, array in arrays.items()}
+    return {name: {"dtype": str(array.dtype), "shape": ["rows", *sizes[name]]} for name, array in arrays.items()}
 
 
 def _readme(manifest: dict[str, Any], exporter: Any, parity: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from dlw import registry
 from dlw.errors import DataError, Interrupted, RunError, UsageError
 from dlw.models._base import Filled
 from dlw.progress import Listener, Silent
+from dlw.ragged import lengths
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
 from dlw.runs import store
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from dlw.engine.hardware import Hardware
     from dlw.engine.loop import Job
     from dlw.engine.progress import Plan, Progress
+
+ENCODED_AT_ONCE = 4096
+"""Rows of a streamed split that are encoded together to learn their lengths."""
 
 
 @dataclass(frozen=True)
@@ -219,13 +223,23 @@ def _batches(
         encoded = fitted.encode(table, with_target=True, listener=listener, max_bad=data.max_bad)
         if len(encoded.rows) == 0:
             raise DataError(f"split {split}: none of its {len(table)} rows can be used")
-        return Resident(encoded.arrays, hardware.device), encoded.arrays
+        return Resident(encoded.arrays, hardware.device, fitted.ragged), encoded.arrays
 
     def encode(rows: np.ndarray) -> Arrays:
         chunk = table.take(rows)
         return fitted.encode(chunk, with_target=True, listener=Silent(), max_bad=0.0).arrays
 
-    return Streamed(encode, len(table), hardware.device, recipe.train.workers), {}
+    steps = _lengths(encode, len(table), fitted.ragged) if fitted.ragged else None
+    return Streamed(encode, len(table), hardware.device, recipe.train.workers, steps), {}
+
+
+def _lengths(encode: Callable[[np.ndarray], Arrays], num_rows: int, ragged: Mapping[str, str]) -> np.ndarray:
+    """Return the steps of each row over all ragged groups, int64 [rows], by one pass over the split."""
+    found = []
+    for rows in np.array_split(np.arange(num_rows), -(-num_rows // ENCODED_AT_ONCE)):
+        arrays = encode(rows)
+        found.append(np.sum([lengths(arrays[name], kind) for name, kind in ragged.items()], axis=0))
+    return np.concatenate(found)
 
 
 def _plan(recipe: Recipe, job: Job) -> Plan:
