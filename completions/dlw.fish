@@ -30,7 +30,7 @@ complete -c dlw -n '__fish_seen_subcommand_from evaluate' -F
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l split -x -a 'train validation test' -d 'Split of the recipe\'s data to judge on'
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l data -r -F -d 'Judge on these rows instead of a split'
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l slice -x -d 'Score each value of a column; repeatable'
-complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l require -x -d 'Exit 9 unless "accuracy >= 0.9", say; repeatable'
+complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l require -x -d 'Exit 9 unless "accuracy >= 0.9" or "max_gap(tpr, sex) <= 0.1"; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l json -d 'Print exactly one JSON object on stdout'
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l quiet -s q -d 'Print results and warnings only'

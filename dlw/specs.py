@@ -116,6 +116,9 @@ class Outcome:
     levels: tuple[float, ...] = ()
     positive: int = 1
     """Of two classes, the id that precision, recall and their kin ask about."""
+    thresholds: tuple[float, ...] = ()
+    """Probabilities from which on the answer is yes: of two classes one, for the positive class; of labels one each.
+    Where there are none the most probable class is the answer, and a label from 0.5 on."""
     group: np.ndarray | None = None
     """Of vectors, int64 [N]: rows are compared with rows of the same group only; None: with all."""
     is_found: np.ndarray | None = None
@@ -124,6 +127,27 @@ class Outcome:
     """Of some vectors of an outcome, the outcome that they search; None: they search one another."""
     places: np.ndarray | None = None
     """Of some vectors of an outcome, int64 [N]: where each stands in `whole`."""
+
+    def column(self, place: int) -> Outcome:
+        """Return one label, or one target of values or quantiles, as an outcome of its own."""
+        here = slice(place, place + 1)
+        return replace(
+            self,
+            prediction=self.prediction[:, here],
+            target=self.target[:, here],
+            names=self.names[here],
+            thresholds=self.thresholds[here],
+        )
+
+    @property
+    def decision(self) -> np.ndarray:
+        """What the probabilities of classes or labels come to: class ids int64 [N], or bool [N, L]."""
+        if self.kind == "labels":
+            return self.prediction >= (np.asarray(self.thresholds) if self.thresholds else 0.5)
+        if not self.thresholds:
+            return np.asarray(self.prediction.argmax(1))
+        (least,) = self.thresholds
+        return np.where(self.prediction[:, self.positive] >= least, self.positive, 1 - self.positive)
 
     def take(self, rows: np.ndarray) -> Outcome:
         """Return the outcome of some rows (indices or a mask); vectors go on searching all."""

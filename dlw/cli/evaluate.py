@@ -14,7 +14,7 @@ from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
 from dlw.errors import RequirementError
 
 if TYPE_CHECKING:
-    from dlw.verbs._scores import Group
+    from dlw.verbs._scores import Gap, Group
 
 
 def evaluate_cli(
@@ -26,7 +26,10 @@ def evaluate_cli(
         typer.Option("--slice", metavar="COLUMN", help="Score each value of a column; repeatable."),
     ] = None,
     require: Annotated[
-        list[str] | None, typer.Option(metavar="CONDITION", help='Exit 9 unless "accuracy >= 0.9", say; repeatable.')
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION", help='Exit 9 unless "accuracy >= 0.9" or "max_gap(tpr, sex) <= 0.1"; repeatable.'
+        ),
     ] = None,
     code: Code = None,
     as_json: AsJson = False,
@@ -68,6 +71,7 @@ def _draw(result: Any) -> None:
     draw(rows)
     _draw_groups("target", result.parts)
     _draw_groups("slice", result.slices)
+    _draw_gaps(result.gaps)
     for verdict in result.requirements:
         tell(f"{'met' if verdict.is_met else 'NOT MET'}: {verdict.text} (found {figure(verdict.value)})")
     for sentence in result.protocol:
@@ -86,6 +90,19 @@ def _draw_groups(title: str, groups: Sequence[Group]) -> None:
         values = [figure(group.scores[metric].value) for metric in names]
         few = " (few rows)" if group.is_small else ""
         add_row(rows, name, f"{group.rows:,}", *values, _interval(first.low, first.high) + few)
+    tell("")
+    draw(rows)
+
+
+def _draw_gaps(gaps: Sequence[Gap]) -> None:
+    """How far the groups of each column lie apart, by what fairness calls it where it has a name for it."""
+    if not gaps:
+        return
+    rows = table("largest gap", "in", "difference", "95 % interval", "highest", "lowest", "", numeric=("difference",))
+    for gap in gaps:
+        found = gap.difference
+        ends = _interval(found.low, found.high)
+        add_row(rows, gap.metric, gap.column, figure(found.value), ends, gap.highest, gap.lowest, gap.name)
     tell("")
     draw(rows)
 

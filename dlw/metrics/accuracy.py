@@ -1,4 +1,4 @@
-"""Share of rows whose most probable class is the true one."""
+"""Share of rows that are given their true class: the most probable one, or the one that a threshold decides for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HIGHER_IS_BETTER = True
 
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return 1 for a hit and 0 for a miss, [N]."""
-    return (outcome.prediction.argmax(1) == outcome.target).astype(np.float64)
+    return (outcome.decision == outcome.target).astype(np.float64)
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._confusion import is_binary, tally
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._confusion import is_positive, true_rate
+from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
 HIGHER_IS_BETTER = True
 
-
-def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
-    """Return hits / true [R]; a class predicted though never true counts 0 in a mean and is NaN alone."""
-    counts = tally(outcome, weight_RN)
-    recall_RK = ratio(counts.hit, counts.actual)
-    if is_binary(outcome):
-        return recall_RK[:, outcome.positive]
-    return mean_where(np.nan_to_num(recall_RK), counts.present)
+counted = is_positive
+resampled = true_rate
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:

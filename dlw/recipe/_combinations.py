@@ -7,25 +7,22 @@ augmentation's KINDS.
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from dlw import registry
+from dlw.errors import did_you_mean
 from dlw.recipe._hints import missing_hint, name_problem
 from dlw.recipe._plugins import plugin
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
+from dlw.recipe.conditions import EXAMPLES, parse
 
 Report = tuple[Path, str]
 
 SPLITS = ("train", "validation", "test")
-
-_CONDITION = re.compile(
-    r"\s*(?:([\w.-]+)/)?(\w+)\s*(?:>=|<=|>|<)\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*"
-)
 
 
 @dataclass(frozen=True)
@@ -196,13 +193,27 @@ def _conditions(view: View) -> Iterator[Report]:
         if not isinstance(text, str):
             continue
         path = ("evaluate", "require", str(place))
-        match = _CONDITION.fullmatch(text)
-        if not match:
-            yield path, f"'{shown(text)}' is not a condition such as \"test/accuracy >= 0.9\""
+        condition = parse(text)
+        if condition is None:
+            yield path, f"'{shown(text)}' is not a condition such as {EXAMPLES}"
             continue
-        if match.group(1) and match.group(1) not in SPLITS:
-            yield path, name_problem("data.splits", match.group(1), SPLITS, what="split")
-        yield from _metric(view, match.group(2), path)
+        if condition.split and condition.split not in SPLITS:
+            yield path, name_problem("data.splits", condition.split, SPLITS, what="split")
+        yield from _metric(view, condition.metric, path)
+        if condition.column:
+            yield from _sliced(view, condition.column, path)
+
+
+def _sliced(view: View, column: str, path: Path) -> Iterator[Report]:
+    """Refuse a gap between the groups of a column that is not sliced: no data is needed to find the typo."""
+    slices = view.get("evaluate", "slices")
+    known = [name for name in slices if isinstance(name, str)] if isinstance(slices, list) else []
+    if column not in known:
+        near = (
+            did_you_mean(column, map(shown, known))
+            or f"; add it: `slices: [{', '.join(map(shown, [*known, column]))}]`"
+        )
+        yield path, f"'{shown(column)}' is not a column of evaluate.slices{near}"
 
 
 def _monitor(view: View) -> Iterator[Report]:

@@ -19,6 +19,8 @@ CHUNK_ENTRIES = 2_000_000
 """Entries of the count matrix held at a time: 16 MB."""
 LEVEL = 0.95
 
+Seed = int | tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -30,7 +32,7 @@ class Interval:
 
 
 def resample(
-    outcomes: Mapping[str, Outcome], metrics: Mapping[str, ModuleType], resamples: int, seed: int
+    outcomes: Mapping[str, Outcome], metrics: Mapping[str, ModuleType], resamples: int, seed: Seed
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return for each outcome and metric the metric on every draw [R]; all outcomes are of the same rows."""
     rows = len(next(iter(outcomes.values())).target)
@@ -75,7 +77,7 @@ def by_class(
     return scored
 
 
-def _draws(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def _draws(rows: int, resamples: int, seed: Seed) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(seed)
     size = max(CHUNK_ENTRIES // max(rows, 1), 1)
     for start in range(0, resamples if rows else 0, size):

@@ -1,4 +1,4 @@
-"""What an evaluation finds, as plain values: scores, rivals, slices, verdicts and the protocol in words."""
+"""What an evaluation finds, as plain values: scores, rivals, slices, gaps, verdicts and the protocol in words."""
 
 from __future__ import annotations
 
@@ -48,6 +48,24 @@ class Group:
     rows: int
     is_small: bool
     scores: dict[str, Interval]
+    few: tuple[str, ...] = ()
+    """Metrics for which few of the rows count."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The largest difference of a metric between the groups of a column, from the `lowest` to the `highest`.
+
+    `name` is what fairness calls it, `left_out` are the groups that say too little; NaN where fewer than two are left.
+    """
+
+    column: str
+    metric: str
+    name: str
+    difference: Interval
+    highest: str
+    lowest: str
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,7 @@ class Evaluation:
     baselines: tuple[BaselineFit, ...]
     parts: tuple[Group, ...]
     slices: tuple[Group, ...]
+    gaps: tuple[Gap, ...]
     protocol: tuple[str, ...]
     warnings: tuple[str, ...]
     requirements: tuple[Verdict, ...]

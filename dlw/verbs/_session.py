@@ -24,6 +24,7 @@ from dlw.runs.layout import Run
 from dlw.specs import Arrays
 from dlw.verbs._fitted import Fitted, fit
 from dlw.verbs._rows import load_tables, resolve_inputs
+from dlw.verbs._slices import check_columns
 from dlw.verbs._trained import read_fitted, restore
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def begin(
     """
     loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
     tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
+    check_columns(loaded.recipe.evaluate.slices, tables["train"].column_names, "evaluate.slices:")
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
     recipe = _with_absolute_source(recipe, loaded.root)
     fitted = fit(recipe, tables["train"], listener)

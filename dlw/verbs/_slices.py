@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,12 @@ SMALL = 30
 MISSING = "(missing)"
 
 
-def check_columns(columns: list[str], known: list[str]) -> None:
-    """Raise UsageError for a column that the table lacks."""
+def check_columns(columns: Sequence[str], known: Sequence[str], asked_by: str) -> None:
+    """Raise UsageError for a column that the table lacks; `asked_by` is the option that names it."""
     for name in columns:
         if name not in known:
             raise UsageError(
-                f"--slice {name}: no such column{did_you_mean(name, known)} (there are {', '.join(known)})"
+                f"{asked_by} {name}: no such column{did_you_mean(name, known)} (there are {', '.join(known)})"
             )
 
 

@@ -13,22 +13,21 @@ import numpy as np
 from dlw import registry
 from dlw.errors import RequirementError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
+from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Block, Recipe
 from dlw.specs import TARGET, Arrays, Outcome
-from dlw.verbs import _protocol, _requirements, _slices
+from dlw.verbs import _groups, _protocol, _requirements, _slices
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
-from dlw.verbs._intervals import Interval, by_class, interval, resample, score
+from dlw.verbs._intervals import interval, resample
 from dlw.verbs._objects import in_given_pixels
-from dlw.verbs._scores import BaselineFit, Evaluation, Group, Score, Versus
+from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dlw.verbs._trained import Trained
 
-MAX_PARTS = 50
-"""With more targets or labels than this they are scored together only."""
 OTHER_ROWS = "data"
 """Stands for the split where rows are given by a path."""
 
@@ -77,18 +76,20 @@ def evaluate(
     trained = open_trained(run, listener=listener)
     recipe = trained.recipe
     asked += _from_recipe(recipe, split, listener)
-    metrics = _metrics(trained, [one.metric for one in asked])
+    metrics = _metrics(trained, [one.metric for one in asked if not one.column])
     tables = _tables(trained, split, data, listener)
-    columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices]))
-    _slices.check_columns(columns, tables[split].column_names)
+    columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices, *(one.column for one in asked if one.column)]))
+    _slices.check_columns(columns, tables[split].column_names, "--slice")
     judged = _judge(trained, split, tables[split], data, listener)
-    _check_kinds(metrics, judged.outcome.kind)
+    of_slices = _groups.slice_metrics(judged.outcome, metrics, [one.metric for one in asked if one.column])
+    _check_kinds({**metrics, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
     if recipe.evaluate.baseline:
         allowed = recipe.data.max_bad
         train = tables["train"]
         found = rivals(trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener)
-    evaluation = _evaluation(trained, judged, metrics, found, columns, asked, tables["train"])
+    groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
+    evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
     _write(trained, judged, evaluation)
     for text in evaluation.warnings:
         listener.warn(text)
@@ -99,7 +100,7 @@ def evaluate(
     return evaluation
 
 
-def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[_requirements.Requirement]:
+def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[Condition]:
     """Return the recipe's requirements of this split; one that names no split is of the test split."""
     requirements = [_requirements.read(text) for text in recipe.evaluate.require]
     skipped = [one.text for one in requirements if (one.split or "test") != split]
@@ -170,13 +171,15 @@ def _evaluation(
     judged: Judged,
     metrics: Mapping[str, ModuleType],
     found: Sequence[Rival],
-    columns: Sequence[str],
-    asked: Sequence[_requirements.Requirement],
+    sliced: tuple[tuple[Group, ...], tuple[Gap, ...]],
+    asked: Sequence[Condition],
     train: pa.Table,
 ) -> Evaluation:
     recipe = trained.recipe
     scores = _scores(judged.outcome, metrics, found, recipe.evaluate.bootstrap, recipe.seed)
-    values = {one.metric: one.value for one in scores}
+    groups, gaps = sliced
+    values = {(one.metric, ""): one.value for one in scores}
+    values |= {(gap.metric, gap.column): gap.difference.value for gap in gaps}
     fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
     headline = _headline(trained)
     facts = _facts(trained, judged, train)
@@ -188,10 +191,14 @@ def _evaluation(
         headline=headline,
         scores=scores,
         baselines=fits,
-        parts=_parts(judged.outcome, metrics, recipe),
-        slices=_sliced(judged, metrics, columns, recipe),
-        protocol=_protocol.sentences(recipe, judged.outcome, facts, fits),
-        warnings=_protocol.comparisons(next(one for one in scores if one.metric == headline), judged.split),
+        parts=_groups.parts(judged.outcome, metrics, recipe),
+        slices=groups,
+        gaps=gaps,
+        protocol=(*_protocol.sentences(recipe, judged.outcome, facts, fits), *_groups.explained(gaps)),
+        warnings=(
+            *_protocol.comparisons(next(one for one in scores if one.metric == headline), judged.split),
+            *_groups.warnings(groups, gaps),
+        ),
         requirements=tuple(_requirements.judge(one, values) for one in asked),
         folder=str(trained.run.evaluation(judged.split)),
     )
@@ -212,61 +219,6 @@ def _scores(
             beside[one.name] = Versus(theirs, difference)
         scores.append(Score(name, own.value, own.low, own.high, bool(module.HIGHER_IS_BETTER), beside))
     return tuple(scores)
-
-
-def _parts(outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) -> tuple[Group, ...]:
-    """Score each target or label, or the boxes of each class, alone where there are several."""
-    if outcome.kind == "boxes" and 1 < len(outcome.names) <= MAX_PARTS:
-        return tuple(
-            _group("", name, _of_class(outcome, place), metrics, recipe) for place, name in enumerate(outcome.names)
-        )
-    if outcome.kind == "map" and 1 < len(outcome.names) <= MAX_PARTS:
-        found = by_class(outcome, metrics, recipe.evaluate.bootstrap, recipe.seed)
-        rows, is_small = len(outcome.target), len(outcome.target) < _slices.SMALL
-        return tuple(
-            Group("", name, rows, is_small, {metric: of[place] for metric, of in found.items()})
-            for place, name in enumerate(outcome.names)
-        )
-    if outcome.kind not in ("labels", "values", "quantiles"):
-        return ()
-    count = outcome.prediction.shape[1]
-    if not 1 < count <= MAX_PARTS:
-        return ()
-    groups = []
-    for place, name in enumerate(outcome.names):
-        one = Outcome(
-            outcome.kind,
-            outcome.prediction[:, place : place + 1],
-            outcome.target[:, place : place + 1],
-            (name,),
-            outcome.levels,
-        )
-        groups.append(_group("", name, one, metrics, recipe))
-    return tuple(groups)
-
-
-def _of_class(outcome: Outcome, place: int) -> Outcome:
-    """Return an outcome of boxes in which the boxes of all other classes only fill up."""
-    prediction, target = outcome.prediction.copy(), outcome.target.copy()
-    for boxes in (prediction, target):
-        boxes[boxes[..., 0] != place, 0] = -1
-    return Outcome("boxes", prediction, target, outcome.names)
-
-
-def _sliced(
-    judged: Judged, metrics: Mapping[str, ModuleType], columns: Sequence[str], recipe: Recipe
-) -> tuple[Group, ...]:
-    kept = judged.kept(columns)
-    return tuple(
-        _group(column, value, judged.outcome.take(rows), metrics, recipe)
-        for column in columns
-        for value, rows in _slices.groups(kept[column], column)
-    )
-
-
-def _group(column: str, value: str, outcome: Outcome, metrics: Mapping[str, ModuleType], recipe: Recipe) -> Group:
-    scores: dict[str, Interval] = score(outcome, metrics, recipe.evaluate.bootstrap, recipe.seed)
-    return Group(column, value, len(outcome.target), len(outcome.target) < _slices.SMALL, scores)
 
 
 def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -96,6 +97,11 @@ def test_one_class_only_is_undefined(name: str) -> None:
     assert math.isfinite(load(name).compute(rows, None))
 
 
+def false_rate(o: Outcome, w: np.ndarray | None, k: int) -> float:
+    """Return one less the specificity of class k."""
+    return 1 - float(sk.recall_score(o.target != k, best(o) != k, sample_weight=w))
+
+
 def best(o: Outcome) -> np.ndarray:
     return o.prediction.argmax(1)
 
@@ -182,12 +188,18 @@ BINARY: dict[str, Reference] = {
     "log_loss": lambda o, w: sk.log_loss(o.target, o.prediction, sample_weight=w),
     "brier": lambda o, w: sk.brier_score_loss(o.target == o.positive, o.prediction[:, o.positive], sample_weight=w),
     "ece": naive_ece,
+    "tpr": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, pos_label=o.positive),
+    "fpr": lambda o, w: false_rate(o, w, o.positive),
+    "selection_rate": lambda o, w: float(np.average(best(o) == o.positive, weights=w)),
 }
 MULTI: dict[str, Reference] = {
     **{name: BINARY[name] for name in ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "ece")},
     "f1": BINARY["f1_macro"],
     "precision": lambda o, w: sk.precision_score(o.target, best(o), sample_weight=w, average="macro", zero_division=0),
     "recall": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, average="macro", zero_division=0),
+    "tpr": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, average="macro", zero_division=0),
+    "fpr": lambda o, w: float(np.mean([false_rate(o, w, k) for k in range(3)])),
+    "selection_rate": lambda o, w: 1 / 3,
     "auroc": lambda o, w: sk.roc_auc_score(o.target, o.prediction, multi_class="ovr", sample_weight=w),
     "average_precision": lambda o, w: one_vs_rest(o, w, sk.average_precision_score),
     "precision_at_recall_50": lambda o, w: one_vs_rest(o, w, at_recall),
@@ -198,6 +210,13 @@ LABELS: dict[str, Reference] = {
     "f1_macro": lambda o, w: average(o, w, threshold(sk.f1_score)),
     "precision": lambda o, w: average(o, w, threshold(sk.precision_score)),
     "recall": lambda o, w: average(o, w, threshold(sk.recall_score)),
+    "tpr": lambda o, w: average(o, w, threshold(sk.recall_score)),
+    "fpr": lambda o, w: average(
+        o, w, lambda y, p, sample_weight: 1 - sk.recall_score(1 - y, p < 0.5, sample_weight=sample_weight)
+    ),
+    "selection_rate": lambda o, w: average(
+        o, w, lambda y, p, sample_weight: float(np.average(p >= 0.5, weights=sample_weight))
+    ),
     "auroc": lambda o, w: average(o, w, sk.roc_auc_score),
     "average_precision": lambda o, w: average(o, w, sk.average_precision_score),
     "precision_at_recall_50": lambda o, w: average(o, w, at_recall),
@@ -264,6 +283,33 @@ def test_equals_scikit_learn(kind: str, columns: int, name: str, reference: Refe
     weight = np.random.default_rng(seed + 10).integers(0, 4, 60).astype(np.float64)
     assert load(name).compute(rows, None) == pytest.approx(reference(rows, None), rel=1e-9)
     assert load(name).compute(rows, weight) == pytest.approx(reference(rows, weight), rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if hasattr(load(case[0]), "counted")])
+@pytest.mark.parametrize("columns", [2, 3])
+def test_rows_that_do_not_count_change_nothing(name: str, kind: str, columns: int) -> None:
+    """The metric of the counted rows is that of all; some rows of two classes do not count."""
+    module, rows = load(name), outcome(kind, 60, 4, columns=columns)
+    counted = module.counted(rows)
+    assert counted.dtype == bool
+    assert counted.all() == (kind == "classes" and columns == 3)
+    if kind == "labels" or columns == 2:
+        assert module.compute(rows.take(counted), None) == pytest.approx(module.compute(rows, None), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "precision", "recall", "balanced_accuracy", "fpr"])
+def test_a_threshold_decides(name: str) -> None:
+    """Probabilities that are decided at a threshold score like sure answers that were decided before."""
+    rows = outcome("classes", 60, 5, columns=2)
+    low = replace(rows, thresholds=(0.3,))
+    decided = replace(rows, prediction=np.eye(2)[(rows.prediction[:, 1] >= 0.3).astype(int)])
+    assert load(name).compute(low, None) == load(name).compute(decided, None) != load(name).compute(rows, None)
+
+
+def test_every_label_has_a_threshold_of_its_own() -> None:
+    rows = replace(outcome("labels", 60, 5), thresholds=(0.2, 0.5, 0.8))
+    assert rows.decision.tolist() == (rows.prediction >= [0.2, 0.5, 0.8]).tolist()
+    assert rows.column(2).decision[:, 0].tolist() == rows.decision[:, 2].tolist()
 
 
 def test_every_metric_has_a_reference() -> None:

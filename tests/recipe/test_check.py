@@ -248,6 +248,18 @@ def test_values_arrive_with_their_types() -> None:
         ("test/accuracy >= 0.9", "accuracy => 0.9", "16:48: evaluate.require.0: 'accuracy => 0.9' is not a condition"),
         ("test/accuracy >= 0.9", "test/accuracy >= .", "is not a condition"),
         ("test/accuracy >= 0.9", "tets/accuracy >= .9", "no split is called 'tets'; did you mean test?"),
+        ("test/accuracy >= 0.9", "max_gap(trp, sex) < 1", "no metric is called 'trp'; did you mean tpr?"),
+        ("test/accuracy >= 0.9", "max_gap(tpr) < 1", "is not a condition such as"),
+        (
+            "test/accuracy >= 0.9",
+            "max_gap(tpr, sex) < 1",
+            "16:48: evaluate.require.0: 'sex' is not a column of evaluate.slices; add it: `slices: [sex]`",
+        ),
+        (
+            '[accuracy, ece], require: ["test/accuracy >= 0.9"]',
+            '[ece], slices: [race, sex], require: ["max_gap(tpr, sxe) < 1"]',
+            "'sxe' is not a column of evaluate.slices; did you mean sex?",
+        ),
         (
             "number_noise",
             "random_crop",

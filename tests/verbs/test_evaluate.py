@@ -61,7 +61,7 @@ def write_rows(path: Path, rows: int, seed: int) -> None:
         size, colour = rng.normal(), rng.choice(["red", "green", "blue"], p=[0.5, 0.45, 0.05])
         kind = "rare" if size > 1.0 else "common"
         hot, wet = (("" if rng.random() < 0.2 else str(int(rng.normal() + size > 0))) for _ in range(2))
-        lines.append(f"r{row},{size:.9f},{colour},{kind},{10 + size:.6f},{-size:.6f},{hot},{wet},n{row % 3}")
+        lines.append(f"r{row},{size:.9f},{colour},{kind},{10 + size:.6f},{-size:.6f},{hot},{wet},n{row % 2}")
     path.write_text("\n".join(lines))
 
 
@@ -148,6 +148,22 @@ def test_slices_cover_every_row_and_mark_small_groups(evaluation: Evaluation) ->
     assert all(group.is_small == (group.rows < 30) for group in evaluation.slices)
     assert any(group.is_small for group in evaluation.slices)
     assert evaluation.headline in evaluation.slices[0].scores
+
+
+def test_gaps_are_found_written_and_required(evaluation: Evaluation, run: Path, kind: str) -> None:
+    """Every metric has a gap in every column; a condition on one adds its column, and is judged by its value."""
+    metrics = {score.metric for score in evaluation.scores}
+    asked = {gap.metric for gap in evaluation.gaps if gap.column == "note"}
+    assert asked == metrics | ({"selection_rate", "tpr", "fpr"} if kind == "classes" else set())
+    assert any(sentence.startswith("gaps: the largest difference") for sentence in evaluation.protocol)
+    metric = KINDS[kind][2]
+    found = evaluate(run, require=[f"max_gap({metric}, note) < 1000", f"test/max_gap({metric}, note) >= 0"])
+    gap = next(gap for gap in found.gaps if (gap.metric, gap.column) == (metric, "note"))
+    assert [verdict.value for verdict in found.requirements[:2]] == [gap.difference.value] * 2
+    with pytest.raises(RequirementError, match=rf"max_gap\({metric}, note\) > 1000 is not met: found"):
+        evaluate(run, require=[f"max_gap({metric}, note) > 1000"])
+    with pytest.raises(UsageError, match="no such column; did you mean note"):
+        evaluate(run, require=[f"max_gap({metric}, notes) > 1000"])
 
 
 def test_several_targets_are_also_scored_alone(evaluation: Evaluation, kind: str) -> None:

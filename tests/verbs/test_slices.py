@@ -62,4 +62,4 @@ def test_pictures_and_lists_are_refused(values: Any) -> None:
 
 def test_an_unknown_column_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"--slice sexx: no such column; did you mean sex\? \(there are sex, age\)"):
-        _slices.check_columns(["sexx"], ["sex", "age"])
+        _slices.check_columns(["sexx"], ["sex", "age"], "--slice")

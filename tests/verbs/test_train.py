@@ -146,7 +146,9 @@ sys.exit(3)
 
 
 @pytest.mark.parametrize(
-    "change", ["train.batch_size=1000", "train.device=cuda:7", "data.inputs={nothing: number}"], ids=str
+    "change",
+    ["train.batch_size=1000", "train.device=cuda:7", "data.inputs={nothing: number}", "evaluate.slices=[colour]"],
+    ids=str,
 )
 def test_a_refused_training_leaves_nothing(recipe: Path, tmp_path: Path, change: str) -> None:
     with pytest.raises((UsageError, DataError)):
