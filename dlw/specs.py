@@ -36,7 +36,8 @@ class FieldSpec:
       mask      uint8 [H, W], the class of each pixel of the picture beside it, 255 where it is not known
       boxes     float32 [M, 5], class, left, top, right, bottom in pixels of the encoded picture beside it; rows of
                 class -1 fill up
-      tokens    int32 [T], ids from 1 to sizes[0] - 1, 0 after the end
+      tokens    int32 [T], ids from 1 to sizes[0] - 1, 0 after the end; statistics hold `end`: [the id that ends a text]
+                (no field appends it, tasks do) and `characters`: how many characters of text each id stands for
       sound     int16 [T], samples from -32767 to 32767, -32768 after the end; statistics hold `sample_rate_hz`
       series    float32 [T, C], NaN where a value is missing, a step of only NaN after the end; raw units
       graph     int16 [T, F], one step per atom, its first value above 0; zeros after the end
