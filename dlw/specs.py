@@ -120,6 +120,8 @@ class Outcome:
     thresholds: tuple[float, ...] = ()
     """Probabilities from which on the answer is yes: of two classes one, for the positive class; of labels one each.
     Where there are none the most probable class is the answer, and a label from 0.5 on."""
+    costs: tuple[float, float] = (1.0, 1.0)
+    """Of two classes and of labels, what a false yes and a false no cost."""
     group: np.ndarray | None = None
     """Of vectors, int64 [N]: rows are compared with rows of the same group only; None: with all."""
     is_found: np.ndarray | None = None
@@ -149,6 +151,15 @@ class Outcome:
             return np.asarray(self.prediction.argmax(1))
         (least,) = self.thresholds
         return np.where(self.prediction[:, self.positive] >= least, self.positive, 1 - self.positive)
+
+    @property
+    def choices(self) -> Outcome:
+        """Labels as choices between no and yes, one row per known entry, row by row; classes as they are."""
+        if self.kind != "labels":
+            return self
+        known = self.target >= 0
+        p = np.asarray(self.prediction, np.float64)[known]
+        return Outcome("classes", np.stack([1.0 - p, p], axis=1), self.target[known].astype(np.int64))
 
     def take(self, rows: np.ndarray) -> Outcome:
         """Return the outcome of some rows (indices or a mask); vectors go on searching all."""

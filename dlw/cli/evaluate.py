@@ -69,6 +69,9 @@ def _draw(result: Any) -> None:
         beside = [figure(score.baselines[name].score.value) if name in score.baselines else "" for name in names]
         add_row(rows, score.metric, figure(score.value), _interval(score.low, score.high), *beside)
     draw(rows)
+    if result.reliability is not None and result.reliability.temperature is not None:
+        told = f"at temperature {figure(result.reliability.temperature)}: ece {figure(result.reliability.ece)}"
+        tell(f"{told}, without it {figure(result.reliability.ece_before)}")
     _draw_groups("target", result.parts)
     _draw_groups("slice", result.slices)
     _draw_gaps(result.gaps)

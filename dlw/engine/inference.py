@@ -37,10 +37,10 @@ def activate(out: Tensor, task: Task) -> dict[str, Tensor]:
     """Turn a network's output into the task's answers [B, ...] in float32."""
     out = out.float()
     if not _has_members(out, task):
-        return task.activate(out)
+        return task.conclude(task.activate(out))
     members = out.shape[1]
     answers = task.activate(out.flatten(0, 1))
-    return {name: answer.unflatten(0, (-1, members)).mean(dim=1) for name, answer in answers.items()}
+    return task.conclude({name: answer.unflatten(0, (-1, members)).mean(dim=1) for name, answer in answers.items()})
 
 
 def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:

@@ -28,7 +28,7 @@ class Progress:
     stale: int = 0
     """Validations since the best one."""
     is_finished: bool = False
-    calibration: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, float | dict[str, float]] = field(default_factory=dict)
     """Options of the task found at the last validation."""
     loss_count: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
@@ -86,11 +86,17 @@ class Progress:
         wrong = [name for name in kinds if type(data.get(name, ...)) not in kinds[name]]
         wrong += [name for name in counts if name not in wrong and not 0 <= data[name] < 2**63]
         wrong += [name for name in data if name not in kinds]
-        if "calibration" not in wrong and not all(type(value) is float for value in data["calibration"].values()):
+        if "calibration" not in wrong and not all(map(_is_found, data["calibration"].values())):
             wrong.append("calibration")
         if wrong:
             raise CheckpointError(f"the state of the training is not what dlw writes: {', '.join(wrong)[:100]}")
         return cls(**{**data, "loss_sum": torch.tensor(data["loss_sum"], dtype=torch.float64)})
+
+
+def _is_found(value: Any) -> bool:
+    """Say whether a value is what a task finds: a number, or one for each of some names."""
+    numbers = value.values() if type(value) is dict else [value]
+    return all(type(number) is float for number in numbers)
 
 
 class Plan:

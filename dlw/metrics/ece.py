@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlw.metrics._bins import NUM_BINS, sure
 from dlw.metrics._weights import one, ratio
 from dlw.specs import Outcome
 
-KINDS = ("classes",)
+KINDS = ("classes", "labels")
 HIGHER_IS_BETTER = False
-
-NUM_BINS = 15
 
 
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean of |accuracy - confidence| over bins, each weighing its rows [R] (arXiv:1706.04599, eq. 3)."""
-    confidence_N = np.asarray(outcome.prediction, np.float64).max(1)
-    hit_N = outcome.prediction.argmax(1) == outcome.target
-    bin_N = np.clip(np.ceil(confidence_N * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
-    gap_NB = np.zeros((len(bin_N), NUM_BINS))
-    gap_NB[np.arange(len(bin_N)), bin_N] = hit_N - confidence_N
-    return ratio(np.abs(weight_RN @ gap_NB).sum(1), weight_RN.sum(1))
+    found = sure(outcome)
+    gap_NB = np.zeros((len(outcome.target), NUM_BINS))
+    np.add.at(gap_NB, (found.row, found.bin), found.is_right - found.confidence)
+    count_N = np.bincount(found.row, minlength=len(outcome.target))
+    return ratio(np.abs(weight_RN @ gap_NB).sum(1), weight_RN @ count_N)
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the calibration error of the most probable class, in 0..1."""
+    """Return the calibration error of the more probable answer, in 0..1; of labels over all known entries."""
     return float(resampled(outcome, one(weight, len(outcome.target)))[0])

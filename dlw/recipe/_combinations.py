@@ -7,41 +7,16 @@ augmentation's KINDS.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 from dlw import registry
-from dlw.errors import did_you_mean
-from dlw.recipe._hints import missing_hint, name_problem
-from dlw.recipe._plugins import plugin
+from dlw.recipe._hints import missing_hint
+from dlw.recipe._scoring import SPLITS, conditions, metrics, monitor, outcomes, searches
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
-from dlw.recipe.conditions import EXAMPLES, parse
-
-Report = tuple[Path, str]
-
-SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class View:
-    """What the combinations look at: the tree without places and the plug-ins that could be loaded, by path."""
-
-    tree: Mapping[str, Any]
-    plugins: Mapping[Path, ModuleType]
-
-    def get(self, *path: str) -> Any:
-        """Return the value at a path, None where there is none."""
-        value: Any = self.tree
-        for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else None
-        return value
-
-    def fields(self, side: str) -> dict[str, str]:
-        """Return column -> kind of the known fields under `data.inputs` or `data.target`."""
-        return {path[2]: module.KIND for path, module in self.plugins.items() if path[:2] == ("data", side)}
+from dlw.recipe._view import Report, View, in_prose, name_of, that_fit
 
 
 def check_combinations(view: View) -> Iterator[Report]:
@@ -53,10 +28,11 @@ def check_combinations(view: View) -> Iterator[Report]:
         _model,
         _augment,
         _laid_on,
-        _metrics,
-        _conditions,
-        _monitor,
+        metrics,
+        conditions,
+        monitor,
         _splits,
+        searches,
         _episodes,
         _no_effect,
         _extras,
@@ -98,8 +74,8 @@ def _target(view: View) -> Iterator[Report]:
             fitting = [name for name in registry.names("tasks") if kind in registry.load("tasks", name).TARGETS]
             yield (
                 ("data", "target", column),
-                f"task {_name(task)} learns {_list(task.TARGETS)}, this field is {kind}"
-                f"{_fitting('tasks', fitting, kind)}",
+                f"task {name_of(task)} learns {in_prose(task.TARGETS)}, this field is {kind}"
+                f"{that_fit('tasks', fitting, kind)}",
             )
     if len(set(kinds.values())) > 1:
         listed = ", ".join(f"{shown(column)} is {kind}" for column, kind in kinds.items())
@@ -117,7 +93,8 @@ def _own_target(view: View, task: ModuleType) -> Iterator[Report]:
     if isinstance(view.get("data", "inputs"), Mapping) and len(inputs) and len(fitting) != 1:
         yield (
             ("data", "inputs"),
-            f"task {_name(task)} learns from one input ({_list(own)}) where no target is named, {len(fitting)} found",
+            f"task {name_of(task)} learns from one input ({in_prose(own)}) where no target is named, "
+            f"{len(fitting)} found",
         )
 
 
@@ -135,14 +112,14 @@ def _model(view: View) -> Iterator[Report]:
         column, kind = next(iter(wrong.items()))
         yield (
             ("data", "inputs", column),
-            f"model {_name(model)} takes {_list(model.INPUTS)}, this field is {kind}"
-            f"{_fitting('models', fitting, ' and '.join(kinds))}",
+            f"model {name_of(model)} takes {in_prose(model.INPUTS)}, this field is {kind}"
+            f"{that_fit('models', fitting, ' and '.join(kinds))}",
         )
     elif task is not None and wanted not in model.OUTPUTS:
         yield (
             ("model", "type") if isinstance(view.get("model"), Mapping) else ("model",),
-            f"model {_name(model)} answers with a {_list(model.OUTPUTS)}, task {_name(task)} needs a {wanted}"
-            f"{_fitting('models', fitting, f'task {_name(task)} and these inputs')}",
+            f"model {name_of(model)} answers with a {in_prose(model.OUTPUTS)}, task {name_of(task)} needs a {wanted}"
+            f"{that_fit('models', fitting, f'task {name_of(task)} and these inputs')}",
         )
 
 
@@ -156,8 +133,8 @@ def _augment(view: View) -> Iterator[Report]:
             fitting = [name for name in registry.names("augment") if kinds & set(registry.load("augment", name).KINDS)]
             yield (
                 (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,
-                f"{_name(module)} changes {_list(module.KINDS)}, and no input is one"
-                f"{_fitting('augmentations', fitting, ' and '.join(sorted(kinds)))}",
+                f"{name_of(module)} changes {in_prose(module.KINDS)}, and no input is one"
+                f"{that_fit('augmentations', fitting, ' and '.join(sorted(kinds)))}",
             )
 
 
@@ -175,89 +152,9 @@ def _laid_on(view: View) -> Iterator[Report]:
                 fitting = [name for name in registry.names("augment") if kind in registry.load("augment", name).LAID_ON]
                 yield (
                     (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,
-                    f"{_name(module)} does not move the {kind} of the target with the picture"
-                    f"{_fitting('augmentations', fitting, kind)}",
+                    f"{name_of(module)} does not move the {kind} of the target with the picture"
+                    f"{that_fit('augmentations', fitting, kind)}",
                 )
-
-
-def _metrics(view: View) -> Iterator[Report]:
-    metrics = view.get("evaluate", "metrics")
-    for place, name in enumerate(metrics if isinstance(metrics, list) else []):
-        if isinstance(name, str):
-            yield from _metric(view, name, ("evaluate", "metrics", str(place)))
-
-
-def _conditions(view: View) -> Iterator[Report]:
-    require = view.get("evaluate", "require")
-    for place, text in enumerate(require if isinstance(require, list) else []):
-        if not isinstance(text, str):
-            continue
-        path = ("evaluate", "require", str(place))
-        condition = parse(text)
-        if condition is None:
-            yield path, f"'{shown(text)}' is not a condition such as {EXAMPLES}"
-            continue
-        if condition.split and condition.split not in SPLITS:
-            yield path, name_problem("data.splits", condition.split, SPLITS, what="split")
-        yield from _metric(view, condition.metric, path)
-        if condition.column:
-            yield from _sliced(view, condition.column, path)
-
-
-def _sliced(view: View, column: str, path: Path) -> Iterator[Report]:
-    """Refuse a gap between the groups of a column that is not sliced: no data is needed to find the typo."""
-    slices = view.get("evaluate", "slices")
-    known = [name for name in slices if isinstance(name, str)] if isinstance(slices, list) else []
-    if column not in known:
-        near = (
-            did_you_mean(column, map(shown, known))
-            or f"; add it: `slices: [{', '.join(map(shown, [*known, column]))}]`"
-        )
-        yield path, f"'{shown(column)}' is not a column of evaluate.slices{near}"
-
-
-def _monitor(view: View) -> Iterator[Report]:
-    text = view.get("checkpoint", "monitor")
-    if not isinstance(text, str):
-        return
-    path = ("checkpoint", "monitor")
-    split, slash, metric = text.partition("/")
-    if split == "test" and slash:
-        yield path, f"the test split is read once, by evaluate; did you mean validation/{shown(metric)}?"
-    elif split != "validation" or not slash:
-        meant = f"validation/{shown(metric or split)}"
-        yield path, f"expected validation/METRIC, got '{shown(text)}'; did you mean {meant}?"
-    else:
-        yield from _metric(view, metric, path, also=("loss",))
-
-
-def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iterator[Report]:
-    if name in also:
-        return
-    module = plugin("metrics", name)
-    if module is None:
-        yield path, name_problem("metrics", name, [*registry.names("metrics"), *also])
-        return
-    kinds = _outcomes(view)
-    if kinds and not set(kinds) & set(module.KINDS):
-        fitting = [
-            other for other in registry.names("metrics") if set(kinds) & set(registry.load("metrics", other).KINDS)
-        ]
-        what = f"{name} reads {_list(module.KINDS)}, this task gives {_list(kinds)}"
-        yield path, f"{what}; there are: {', '.join(fitting)}"
-
-
-def _outcomes(view: View) -> tuple[str, ...]:
-    kinds = set(view.fields("target").values())
-    task = view.plugins.get(("task",))
-    if task is not None and not view.get("data", "target"):
-        kinds = {kind for kind in view.fields("inputs").values() if kind in getattr(task, "OWN_TARGETS", ())}
-    if len(kinds) != 1 or task is None or not kinds <= set(task.TARGETS):
-        return ()
-    if view.get("task", "quantiles") is not None:
-        return ("quantiles",)
-    given: tuple[str, ...] = task.TARGETS[kinds.pop()]
-    return tuple(kind for kind in given if kind != "quantiles")
 
 
 def _splits(view: View) -> Iterator[Report]:
@@ -300,9 +197,9 @@ def _plan(view: View, plan: Mapping[str, Any], path: Path) -> Iterator[Report]:
 
 
 def _episodes(view: View) -> Iterator[Report]:
-    outcomes = _outcomes(view)
-    if view.get("evaluate", "episodes") is not None and outcomes and "vectors" not in outcomes:
-        yield ("evaluate", "episodes"), f"are for answers that are vectors, this task gives {_list(outcomes)}"
+    kinds = outcomes(view)
+    if view.get("evaluate", "episodes") is not None and kinds and "vectors" not in kinds:
+        yield ("evaluate", "episodes"), f"are for answers that are vectors, this task gives {in_prose(kinds)}"
 
 
 def _no_effect(view: View) -> Iterator[Report]:
@@ -324,16 +221,3 @@ def _at(tree: Any, path: Path) -> Any:
     for step in path:
         tree = tree[int(step)] if isinstance(tree, list) else tree[step]
     return tree
-
-
-def _name(module: ModuleType) -> str:
-    return module.__name__.rpartition(".")[2]
-
-
-def _list(kinds: Iterable[str]) -> str:
-    *most, last = kinds
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def _fitting(what: str, names: list[str], kind: str) -> str:
-    return f"; {what} for {kind}: {', '.join(names)}" if names else f"; no {what} installed for {kind}"

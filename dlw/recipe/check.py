@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from dlw import registry
 from dlw.errors import Problem, RecipeError
 from dlw.recipe import _validate
-from dlw.recipe._combinations import View, check_combinations
+from dlw.recipe._combinations import check_combinations
 from dlw.recipe._hints import all_keys, key_hint, missing_hint, name_problem
 from dlw.recipe._layers import is_block
 from dlw.recipe._nearest import nearest
@@ -26,6 +26,7 @@ from dlw.recipe._plugins import blocks, check_options, plugin, plugin_settings
 from dlw.recipe._refused import find_objects, find_secrets
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Fault, validate
+from dlw.recipe._view import View
 from dlw.recipe._words import PYTHON_OBJECTS, name_meant
 from dlw.recipe.compose import Composed, compose, compose_text
 from dlw.recipe.find import find_recipe

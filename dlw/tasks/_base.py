@@ -2,10 +2,11 @@
 
 A plug-in file holds a docstring, `TARGETS` (target kind it accepts -> Outcome kinds it can give for it, see
 specs.FieldSpec and specs.Outcome), `OUTPUT` (the kind of specs.OutputSpec it asks for), a frozen pydantic `Settings`,
-and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns. Three more are
+and `build(settings, target)`, where `target` is the packed FieldSpec of the recipe's target columns. Four more are
 optional: `OWN_TARGETS`, the input kinds that the task can learn from without a target column (the input is its own
-target then); `KEEPS_UNSEEN = True` where classes that training never saw are as good as others; and
-`learns_from(settings, label)`, which says whether training rows of a label are kept.
+target then); `KEEPS_UNSEEN = True` where classes that training never saw are as good as others;
+`learns_from(settings, label)`, which says whether training rows of a label are kept; and `FOUND_BY`, which maps options
+that `calibrate` finds to the options that ask for it.
 Files import torch only inside the functions that compute with tensors, so that a bundle decodes without it.
 Shape legend: B rows, K outputs.
 """
@@ -48,6 +49,10 @@ class Task(Protocol):
         """Turn the network's output [B, K] into named answers in the user's units; traced into every export."""
         ...
 
+    def conclude(self, answers: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Change the answers once the members of an ensemble are averaged; traced into every export."""
+        return answers
+
     def condense(self, answers: Arrays) -> Arrays:
         """Keep of a batch's answers what `outcome` and `decode` read: a whole split of raw answers may not fit."""
         return answers
@@ -56,9 +61,13 @@ class Task(Protocol):
         """Lay answers beside the encoded target for the metrics."""
         ...
 
-    def calibrate(self, outcome: Outcome) -> dict[str, float]:
+    def calibrate(self, outcome: Outcome) -> dict[str, float | dict[str, float]]:
         """Return options of the task that are found on the validation split, kept with the checkpoint."""
         return {}
+
+    def decide_alike(self, outcome: Outcome, validation: Outcome) -> Outcome:
+        """Return another predictor's outcome with what `calibrate` finds on that one's validation outcome applied."""
+        return outcome
 
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Turn answers into the columns of the prediction table, one value per row in each."""

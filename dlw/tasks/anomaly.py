@@ -112,7 +112,7 @@ class AnomalyTask(Task):
         is_strange = (~np.isin(target, self.normal_ids)).astype(np.int64)
         return Outcome("scores", np.asarray(answers["score"], np.float64), is_strange)
 
-    def calibrate(self, outcome: Outcome) -> dict[str, float]:
+    def calibrate(self, outcome: Outcome) -> dict[str, float | dict[str, float]]:
         """Return the threshold: a quantile of the normal rows' scores."""
         normal = outcome.prediction[outcome.target == 0]
         return {"threshold": float(np.quantile(normal, self.settings.quantile))} if len(normal) else {}

@@ -11,7 +11,9 @@ import numpy as np
 from dlw import registry
 from dlw.baselines._base import Ask
 from dlw.progress import Listener
+from dlw.ragged import joined
 from dlw.specs import TARGET, Arrays, FieldSpec, Outcome
+from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +34,14 @@ class Rival:
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """Encoded validation rows, with their target, on which a baseline's options are found as the task finds its own."""
+
+    task: Task
+    arrays: Arrays
+
+
 def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
     """Return the baselines of the room that answer this kind of outcome and read all of these inputs."""
     inputs = {spec.kind for spec in specs.values()}
@@ -40,7 +50,14 @@ def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
 
 
 def rivals(
-    fitted: Fitted, train: pa.Table, test: Arrays, outcome: Outcome, seed: int, max_bad: float, listener: Listener
+    fitted: Fitted,
+    train: pa.Table,
+    test: Arrays,
+    outcome: Outcome,
+    seed: int,
+    max_bad: float,
+    listener: Listener,
+    tuning: Tuning | None = None,
 ) -> list[Rival]:
     """Fit the baselines on the training table and answer the test rows; the constant one comes first."""
     import pyarrow as pa
@@ -54,7 +71,10 @@ def rivals(
         train = train.filter(pa.array(chosen))
     encoded = fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
+    count = len(outcome.target)
     probe = {name: test[name] for name in fitted.inputs}
+    if tuning is not None:
+        probe = {name: joined([array, tuning.arrays[name]]) for name, array in probe.items()}
     size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
     size = len(outcome.names) if outcome.kind == "map" else size
     ask = Ask(outcome.kind, size, fitted.inputs, outcome.levels, seed, of_rows=total if len(train) < total else 0)
@@ -64,6 +84,10 @@ def rivals(
         start = time.perf_counter()
         answer = registry.load("baselines", name).predict(arrays, encoded.arrays[TARGET], probe, ask)
         seconds = time.perf_counter() - start
-        found.append(Rival(name, answer.note, seconds, replace(outcome, prediction=answer.prediction)))
+        own = replace(outcome, prediction=answer.prediction[:count])
+        if tuning is not None:
+            seen = replace(outcome, prediction=answer.prediction[count:], target=tuning.arrays[TARGET])
+            own = tuning.task.decide_alike(own, seen)
+        found.append(Rival(name, answer.note, seconds, own))
     listener.progress("baselines", len(names), len(names), {})
     return found

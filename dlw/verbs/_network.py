@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dlw import registry
-from dlw.errors import UsageError
+from dlw.errors import DataError, UsageError
 from dlw.models._base import Filled
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
@@ -76,6 +76,16 @@ def monitored(recipe: Recipe, task: Task) -> tuple[str, bool]:
     key = recipe.checkpoint.monitor or f"validation/{task.monitor}"
     metric = key.removeprefix("validation/")
     return key, False if metric == "loss" else bool(registry.load("metrics", metric).HIGHER_IS_BETTER)
+
+
+def refuse_without_validation(recipe: Recipe) -> None:
+    """Raise DataError where an option of the task is to be found on a validation split, and there is none."""
+    options = settings("tasks", recipe.task)
+    for option, by in getattr(registry.load("tasks", recipe.task.type), "FOUND_BY", {}).items():
+        if getattr(options, by) is not None:
+            raise DataError(
+                f"task.{by} finds task.{option} on the validation split, and there is none: name one in data.splits"
+            )
 
 
 def validation_metrics(recipe: Recipe, task: Task) -> dict[str, Metric]:

@@ -25,6 +25,9 @@ class Facts:
     repeated: int
     checkpoint: str
     positive_from: str
+    temperature: float | None
+    found: frozenset[str]
+    """Options of the task that had others found on the validation split."""
     resamples: int
     seed: int
 
@@ -41,6 +44,11 @@ def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequenc
     )
     told.append(f"checkpoint: {facts.checkpoint}")
     told += _averaging(outcome, facts)
+    if facts.temperature is not None:
+        by = "of the least log loss on validation" if "calibrate" in facts.found else "set by the recipe"
+        told.append(f"probabilities: at temperature {facts.temperature:.4g}, {by}")
+    if facts.found and baselines:
+        told.append("baselines: given the same search on their own answers for validation")
     told.append(
         f"intervals: 95 %, {facts.resamples:,} bootstrap draws of single rows (percentiles), seed {facts.seed}"
         if facts.resamples
@@ -107,15 +115,32 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
     columns = outcome.prediction.shape[1]
     if outcome.kind == "classes" and columns == 2:
         name = outcome.names[outcome.positive] if outcome.names else str(outcome.positive)
-        return [f"positive class: {name} ({facts.positive_from}); decided by the more probable class"]
+        return [f"positive class: {name} ({facts.positive_from}); decided {_decided(outcome, (name,), facts)}"]
     if outcome.kind == "classes":
         return [f"averaging: f1, precision, recall and ranking metrics are means over {columns} classes"]
     if outcome.kind == "labels":
         gaps = int((outcome.target < 0).sum())
-        return [f"averaging: means over {columns} labels, {gaps:,} unknown entries left out, decided at 0.5"]
+        decided = _decided(outcome, outcome.names, facts)
+        return [f"averaging: means over {columns} labels, {gaps:,} unknown entries left out, decided {decided}"]
     if columns > 1:
         return [f"averaging: means over {columns} targets, each in its own units"]
     return []
+
+
+def _decided(outcome: Outcome, names: Sequence[str], facts: Facts) -> str:
+    """Say from which probability on the answer is yes, and who says so."""
+    if not outcome.thresholds:
+        return "by the more probable class" if outcome.kind == "classes" else "at 0.5"
+    shown = [f"{least:.4g}" for least in outcome.thresholds]
+    if len(set(shown)) == 1:
+        told = f"from probability {shown[0]} on"
+    else:
+        parts = [f"{least} ({name})" for least, name in zip(shown, names, strict=True)]
+        told = f"from probabilities {', '.join(parts[:10])}{', ...' if len(parts) > 10 else ''} on"
+    if "costs" not in facts.found:
+        return f"{told}, set by the recipe"
+    wrong_yes, wrong_no = outcome.costs
+    return f"{told}, the cheapest on validation (a false positive costs {wrong_yes:g}, a false negative {wrong_no:g})"
 
 
 def _objects(outcome: Outcome) -> str:

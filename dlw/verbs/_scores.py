@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dlw.verbs._intervals import Interval
+from dlw.verbs._reliability import Reliability
 from dlw.verbs._requirements import Verdict
 
 
@@ -82,6 +83,7 @@ class Evaluation:
     parts: tuple[Group, ...]
     slices: tuple[Group, ...]
     gaps: tuple[Gap, ...]
+    reliability: Reliability | None
     protocol: tuple[str, ...]
     warnings: tuple[str, ...]
     requirements: tuple[Verdict, ...]

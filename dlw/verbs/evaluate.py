@@ -13,14 +13,16 @@ import numpy as np
 from dlw import registry
 from dlw.errors import RequirementError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
+from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Block, Recipe
 from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs import _groups, _protocol, _requirements, _slices
-from dlw.verbs._baseline import Rival, rivals
+from dlw.verbs._baseline import Rival, Tuning, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
 from dlw.verbs._objects import in_given_pixels
+from dlw.verbs._reliability import reliability
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
 
 if TYPE_CHECKING:
@@ -166,6 +168,17 @@ def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, lis
     return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
 
 
+def _tuning(trained: Trained, tables: Mapping[str, pa.Table], listener: Listener) -> Tuning | None:
+    """Return the validation rows, where the task finds options on them that its baselines then find as well."""
+    options = settings("tasks", trained.recipe.task)
+    asked = getattr(registry.load("tasks", trained.recipe.task.type), "FOUND_BY", {}).values()
+    if all(getattr(options, by) is None for by in asked):
+        return None
+    allowed = trained.recipe.data.max_bad
+    rows = trained.fitted.encode(tables["validation"], with_target=True, listener=listener, max_bad=allowed)
+    return Tuning(trained.task, rows.arrays)
+
+
 def _evaluation(
     trained: Trained,
     judged: Judged,
@@ -194,6 +207,7 @@ def _evaluation(
         parts=_groups.parts(judged.outcome, metrics, recipe),
         slices=groups,
         gaps=gaps,
+        reliability=reliability(judged.outcome, facts.temperature),
         protocol=(*_protocol.sentences(recipe, judged.outcome, facts, fits), *_groups.explained(gaps)),
         warnings=(
             *_protocol.comparisons(next(one for one in scores if one.metric == headline), judged.split),
@@ -222,7 +236,6 @@ def _scores(
 
 
 def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts:
-    from dlw.recipe.check import settings
     from dlw.verbs._leaks import row_codes
     from dlw.verbs._network import monitored
 
@@ -237,14 +250,17 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts
         chosen = f"step {trained.step:,}, chosen by {monitored(recipe, trained.task)[0]}"
     if recipe.train.ema_decay:
         chosen += f", weights averaged with decay {recipe.train.ema_decay:g}"
-    named = getattr(settings("tasks", recipe.task), "positive", None)
+    options = settings("tasks", recipe.task)
+    searched = set(getattr(registry.load("tasks", recipe.task.type), "FOUND_BY", {}).values())
     return _protocol.Facts(
         split=judged.split,
         source=judged.source,
         left_out=judged.left_out,
         repeated=repeated,
         checkpoint=chosen,
-        positive_from="named by the recipe" if named else "the rarer in training",
+        positive_from="named by the recipe" if getattr(options, "positive", None) else "the rarer in training",
+        temperature=getattr(options, "temperature", None),
+        found=frozenset(by for by in searched if getattr(options, by) is not None),
         resamples=recipe.evaluate.bootstrap,
         seed=recipe.seed,
     )

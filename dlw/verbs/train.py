@@ -29,7 +29,7 @@ from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
 from dlw.specs import Arrays
 from dlw.verbs._backbone import start_from_backbone
-from dlw.verbs._network import build_job, monitored
+from dlw.verbs._network import build_job, monitored, refuse_without_validation
 from dlw.verbs._samples import keep_answers, keep_first_batch
 from dlw.verbs._session import (
     LoggedListener,
@@ -197,6 +197,7 @@ def _prepare(
     shutil.rmtree(session.run.folder / ".cache", ignore_errors=True)
     job = build_job(recipe, session.fitted, hardware, splits)
     if job.validation is None:
+        refuse_without_validation(recipe)
         listener.warn("there is no validation split: the last checkpoint counts as the best")
     parameters = sum(parameter.numel() for parameter in job.network.parameters())
     listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")

@@ -27,11 +27,11 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
     rng = np.random.default_rng(seed)
     if kind == "classes":
         p = np.round(rng.dirichlet(np.ones(columns), rows) * 50 + 0.01) + 0.5
-        return Outcome(kind, p / p.sum(1, keepdims=True), rng.integers(0, columns, rows), positive=positive)
+        p /= p.sum(1, keepdims=True)
+        return Outcome(kind, p, rng.integers(0, columns, rows), positive=positive, costs=(1.0, 20.0))
     if kind == "labels":
-        return Outcome(
-            kind, np.round(rng.random((rows, columns)) * 20 + 0.5) / 22, rng.integers(-1, 2, (rows, columns))
-        )
+        p = np.round(rng.random((rows, columns)) * 20 + 0.5) / 22
+        return Outcome(kind, p, rng.integers(-1, 2, (rows, columns)), costs=(1.0, 20.0))
     if kind == "vectors":
         vectors = rng.normal(size=(rows, 4)).astype(np.float32)
         return Outcome(kind, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), rng.integers(0, columns, rows))
@@ -150,6 +150,28 @@ def repeated_boxes(place: int) -> Reference:
     return reference
 
 
+def label_cost(o: Outcome, w: np.ndarray | None) -> float:
+    """Return the mean cost of the known entries, a false yes 1 and a false no 20 (see `outcome`)."""
+    known = o.target >= 0
+    cost = 1.0 * ((o.prediction >= 0.5) & (o.target == 0)) + 20.0 * ((o.prediction < 0.5) & (o.target == 1))
+    weight = np.broadcast_to((np.ones(len(o.target)) if w is None else w)[:, None], known.shape)
+    return float(np.average(cost[known], weights=weight[known]))
+
+
+def class_cost(o: Outcome, w: np.ndarray | None) -> float:
+    """Return the mean cost of two classes by the confusion matrix."""
+    matrix = sk.confusion_matrix(o.target == o.positive, best(o) == o.positive, sample_weight=w)
+    return float((matrix[0, 1] + 20 * matrix[1, 0]) / matrix.sum())
+
+
+def label_ece(o: Outcome, w: np.ndarray | None) -> float:
+    """Return the error of every known entry as a choice between no and yes."""
+    rows, columns = np.nonzero(o.target >= 0)
+    p = o.prediction[rows, columns]
+    choices = Outcome("classes", np.stack([1 - p, p], axis=1), o.target[rows, columns])
+    return naive_ece(choices, None if w is None else w[rows])
+
+
 def naive_ece(o: Outcome, w: np.ndarray | None) -> float:
     weight = np.ones(len(o.target)) if w is None else w
     confidence, hit, total = o.prediction.max(1), best(o) == o.target, 0.0
@@ -191,6 +213,7 @@ BINARY: dict[str, Reference] = {
     "tpr": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, pos_label=o.positive),
     "fpr": lambda o, w: false_rate(o, w, o.positive),
     "selection_rate": lambda o, w: float(np.average(best(o) == o.positive, weights=w)),
+    "mean_cost": class_cost,
 }
 MULTI: dict[str, Reference] = {
     **{name: BINARY[name] for name in ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "ece")},
@@ -200,12 +223,15 @@ MULTI: dict[str, Reference] = {
     "tpr": lambda o, w: sk.recall_score(o.target, best(o), sample_weight=w, average="macro", zero_division=0),
     "fpr": lambda o, w: float(np.mean([false_rate(o, w, k) for k in range(3)])),
     "selection_rate": lambda o, w: 1 / 3,
+    "mean_cost": lambda o, w: 1 - float(sk.accuracy_score(o.target, best(o), sample_weight=w)),
     "auroc": lambda o, w: sk.roc_auc_score(o.target, o.prediction, multi_class="ovr", sample_weight=w),
     "average_precision": lambda o, w: one_vs_rest(o, w, sk.average_precision_score),
     "precision_at_recall_50": lambda o, w: one_vs_rest(o, w, at_recall),
     "brier": lambda o, w: float(np.average(((o.prediction - np.eye(3)[o.target]) ** 2).sum(1), weights=w)),
 }
 LABELS: dict[str, Reference] = {
+    "ece": label_ece,
+    "mean_cost": label_cost,
     "f1": lambda o, w: average(o, w, threshold(sk.f1_score)),
     "f1_macro": lambda o, w: average(o, w, threshold(sk.f1_score)),
     "precision": lambda o, w: average(o, w, threshold(sk.precision_score)),

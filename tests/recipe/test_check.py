@@ -251,6 +251,19 @@ def test_values_arrive_with_their_types() -> None:
         ("test/accuracy >= 0.9", "max_gap(trp, sex) < 1", "no metric is called 'trp'; did you mean tpr?"),
         ("test/accuracy >= 0.9", "max_gap(tpr) < 1", "is not a condition such as"),
         (
+            "label_smoothing: 0.1",
+            "threshold: 0.3, costs: {false_negative: 20}",
+            "3:41: task.threshold: is what task.costs finds; give task.threshold or task.costs, not both",
+        ),
+        (
+            "label_smoothing: 0.1",
+            "calibrate: temprature",
+            "3:41: task.calibrate: expected temperature, got the text 'temprature'; did you mean temperature?",
+        ),
+        ("label_smoothing: 0.1", "threshold: {cost_false_negative: x}", "task.threshold"),
+        ("label_smoothing: 0.1", "costs: {cost_false_negative: 1}", "did you mean false_negative?"),
+        ("label_smoothing: 0.1", "threshold: 1.3", "task.threshold: must be at most 1"),
+        (
             "test/accuracy >= 0.9",
             "max_gap(tpr, sex) < 1",
             "16:48: evaluate.require.0: 'sex' is not a column of evaluate.slices; add it: `slices: [sex]`",
@@ -318,6 +331,14 @@ def test_one_mistake_is_told_with_place_and_remedy(old: str, new: str, expected:
     found = changed(old, new)
     assert any(expected in line for line in found), found
     assert sum(len(line.splitlines()) for line in found) < 15
+
+
+def test_what_is_found_on_validation_needs_it() -> None:
+    text = GOOD.replace("label_smoothing: 0.1", "calibrate: temperature").replace(' validation: "train[80%:]",', "")
+    text = text.replace(", monitor: validation/accuracy", "")
+    (found,) = problems(text)
+    expected = "task.calibrate: finds task.temperature on the validation split, which data.splits does not name"
+    assert found.endswith(expected)
 
 
 @pytest.mark.withstands("bad inputs", case="B23")

@@ -1,0 +1,51 @@
+"""How far probabilities can be trusted: the reliability table, and what a temperature changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dlw import registry
+from dlw.metrics._bins import NUM_BINS, sure
+from dlw.specs import Outcome
+from dlw.tasks._calibration import tempered
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers whose probability is above `low` and up to `high`: how many, how sure on average, how often right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The expected calibration error and the table behind it; `ece_before` is that without the temperature."""
+
+    ece: float
+    temperature: float | None
+    ece_before: float | None
+    bins: tuple[Bin, ...]
+
+
+def reliability(outcome: Outcome, temperature: float | None) -> Reliability | None:
+    """Return the table of classes or labels, None for answers without probabilities."""
+    if outcome.kind not in ("classes", "labels"):
+        return None
+    compute = registry.load("metrics", "ece").compute
+    before = None
+    if temperature is not None:
+        before = compute(replace(outcome, prediction=tempered(outcome.prediction, outcome.kind, 1 / temperature)), None)
+    found = sure(outcome)
+    bins = []
+    for place in range(NUM_BINS):
+        inside = found.bin == place
+        count = int(inside.sum())
+        means = [float(np.mean(values[inside])) if count else float("nan") for values in found[:2]]
+        bins.append(Bin(place / NUM_BINS, (place + 1) / NUM_BINS, count, *means))
+    return Reliability(compute(outcome, None), temperature, before, tuple(bins))
