@@ -268,11 +268,13 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts
 
 def _write(trained: Trained, judged: Judged, evaluation: Evaluation) -> None:
     from dlw.runs.disk import write_atomic, write_json
+    from dlw.verbs._report.write import report
     from dlw.verbs._tables import table_bytes
 
     folder = trained.run.evaluation(judged.split)
     write_json(folder / "metrics.json", evaluation.to_json())
     write_atomic(folder / "predictions.parquet", table_bytes(_predictions(trained, judged), ".parquet"))
+    write_atomic(folder / "report.html", report(trained, judged, evaluation).encode())
 
 
 def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:

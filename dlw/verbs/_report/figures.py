@@ -1,0 +1,136 @@
+"""What a kind of answers looks like: confusion matrix, reliability, precision and recall, predicted against true.
+
+One function per Outcome kind, found by its name in FIGURES; a kind without one has no figures and says so by absence.
+Shape legend: N rows, K classes, T targets, Q levels, B bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from dlw.specs import Outcome
+from dlw.verbs._report import charts
+from dlw.verbs._report.html import Markup, tag, text
+
+MOST_CLASSES = 25
+"""A confusion matrix of more classes cannot be read."""
+BINS = 10
+MOST_TARGETS = 4
+
+
+def classes(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return the confusion matrix and reliability; of two classes also precision against recall."""
+    found = []
+    if outcome.prediction.shape[1] <= MOST_CLASSES:
+        found.append(_confusion(outcome))
+    found.append(_reliability(outcome))
+    if outcome.prediction.shape[1] == 2:
+        name = outcome.names[outcome.positive] if outcome.names else str(outcome.positive)
+        is_true = outcome.target == outcome.positive
+        if is_true.any():
+            found.append(_precision_recall(outcome.prediction[:, outcome.positive], is_true, name))
+    return found
+
+
+def values(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return predicted against true values and the errors, for each of the first targets."""
+    found = []
+    for place in range(min(MOST_TARGETS, outcome.target.shape[1])):
+        name = outcome.names[place] if outcome.names else "target"
+        said, truth = outcome.prediction[:, place], outcome.target[:, place]
+        found.append(charts.points(truth, said, f"true {name}", f"{name}: predicted (up) against true (across)", seed))
+        errors = said - truth
+        counts, edges = np.histogram(errors, bins=24, range=_middle(errors))
+        caption = f"{name}: how many rows (up) by predicted minus true (across), the middle 99 %"
+        found.append(charts.bars(edges, counts.astype(np.float64), "predicted minus true", caption))
+    return found
+
+
+def quantiles(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return how often the truth lies below each level, which should be the level itself."""
+    levels = np.array(outcome.levels)
+    below = [
+        (float(level), float((outcome.target[..., None] <= outcome.prediction)[..., q].mean()))
+        for q, level in enumerate(levels)
+    ]
+    ideal = [(float(level), float(level)) for level in levels]
+    caption = "share of true values below each quantile (up) by its level (across)"
+    return [charts.lines({"found": below, "ideal": ideal}, "level", caption)]
+
+
+def scores(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return precision against recall of the strange rows."""
+    is_true = outcome.target == 1
+    return [_precision_recall(outcome.prediction, is_true, "strange rows")] if is_true.any() else []
+
+
+FIGURES: Mapping[str, Callable[[Outcome, int], list[Markup]]] = {
+    "classes": classes,
+    "values": values,
+    "quantiles": quantiles,
+    "scores": scores,
+}
+
+
+def _middle(errors: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the middle 99 % of some numbers, apart even where all are equal."""
+    low, high = np.quantile(errors, [0.005, 0.995])
+    apart = max(abs(low), abs(high), 1.0) * 1e-6
+    return (float(low), float(high)) if high - low > apart else (float(low - apart), float(high + apart))
+
+
+def _confusion(outcome: Outcome) -> Markup:
+    """Return counts by true class (lines) and answered class (columns), shaded by the share of the line."""
+    size = outcome.prediction.shape[1]
+    names = outcome.names or tuple(map(str, range(size)))
+    counts = np.zeros((size, size), np.int64)
+    np.add.at(counts, (outcome.target, outcome.prediction.argmax(1)), 1)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    head = tag("tr", tag("th", "true \\ answered", scope="col"), *(tag("th", name, scope="col") for name in names))
+    lines = [
+        tag(
+            "tr",
+            tag("th", names[row], scope="row"),
+            *(_shaded(counts[row, k], shares[row, k], row == k) for k in range(size)),
+        )
+        for row in range(size)
+    ]
+    whole = tag(
+        "table",
+        tag("caption", "rows by true class (down) and answered class (across)"),
+        tag("thead", head),
+        tag("tbody", *lines),
+    )
+    return tag("div", whole, class_="wide matrix")
+
+
+def _shaded(count: int, share: float, is_right: bool) -> Markup:
+    colour = "--one" if is_right else "--two"
+    strength = round(45 * share) if is_right else min(45, round(150 * share))
+    style = f"background: color-mix(in srgb, var({colour}) {strength}%, transparent)"
+    return tag("td", text(f"{count:,}" if count else "·"), style=style)
+
+
+def _reliability(outcome: Outcome) -> Markup:
+    confidence_N = np.asarray(outcome.prediction, np.float64).max(1)
+    hit_N = outcome.prediction.argmax(1) == outcome.target
+    edges = np.linspace(0, 1, BINS + 1)
+    bin_N = np.clip((confidence_N * BINS).astype(np.int64), 0, BINS - 1)
+    counts = np.bincount(bin_N, minlength=BINS)
+    rates = np.bincount(bin_N, hit_N, BINS) / np.maximum(counts, 1)
+    caption = "share of right answers (up) by stated probability (across); on the dashed line the probability is honest"
+    return charts.bars(edges, rates, "probability of the answer", caption, is_even=True)
+
+
+def _precision_recall(score_N: np.ndarray, is_true_N: np.ndarray, name: str) -> Markup:
+    order = np.argsort(-score_N, kind="stable")
+    hits = np.cumsum(is_true_N[order])
+    is_end = np.append(np.diff(score_N[order]) != 0, True)  # ties share one threshold
+    recall, precision = hits / is_true_N.sum(), hits / np.arange(1, len(hits) + 1)
+    curve = list(zip(recall[is_end].tolist(), precision[is_end].tolist(), strict=True))
+    thinned = curve[:: max(1, len(curve) // 400)] + curve[-1:]
+    base = float(is_true_N.mean())
+    caption = f"precision (up) against recall (across) of {name}"
+    return charts.lines({"network": thinned, "by chance": [(0.0, base), (1.0, base)]}, "recall", caption)
