@@ -36,8 +36,10 @@ class FieldSpec:
       mask      uint8 [H, W], the class of each pixel of the picture beside it, 255 where it is not known
       boxes     float32 [M, 5], class, left, top, right, bottom in pixels of the encoded picture beside it; rows of
                 class -1 fill up
-      tokens    int32 [T], ids from 1 to sizes[0] - 1, 0 after the end; statistics hold `end`: [the id that ends a text]
-                (no field appends it, tasks do) and `characters`: how many characters of text each id stands for
+      tokens    int32 [T], ids from 1 to sizes[0] - 1, 0 after the end; statistics hold `unknown`, `start`, `end`: [the
+                id that stands for what was not learned, begins, ends a text] (of files: those that there are; no field
+                adds start or end to a target, tasks do) and `characters`: how many characters of text each id stands
+                for. Ids of a tokenizer that was read from a file are its own plus one
       sound     int16 [T], samples from -32767 to 32767, -32768 after the end; statistics hold `sample_rate_hz`
       series    float32 [T, C], NaN where a value is missing, a step of only NaN after the end; raw units
       graph     int16 [T, F], one step per atom, its first value above 0; zeros after the end

@@ -40,4 +40,5 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
 
 def nothing(kind: str) -> FieldSpec:
     """Describe a dropped column: no values at all."""
-    return FieldSpec(kind, (0,), {"number": "float32", "category": "int64", "labels": "int8"}[kind])
+    dtypes = {"number": "float32", "category": "int64", "labels": "int8", "tokens": "int32"}
+    return FieldSpec(kind, (0,), dtypes[kind])

@@ -15,6 +15,7 @@ from PIL import Image
 from dlw import registry
 from dlw.errors import DataError
 from dlw.fields._base import Beside, Field
+from dlw.ragged import FILL, LEAST_STEPS, lengths
 from dlw.specs import FieldSpec
 
 START = datetime(2024, 2, 28, 22, 30)
@@ -108,7 +109,7 @@ CASES = accepted()
 def test_every_field_accepts_something_and_names_its_kind(field: str) -> None:
     role = "target" if beside(field) else "input"
     assert [case for case in CASES if case[0] == field and case[1] == role], "no sample column fits this field"
-    assert registry.load("fields", field).KIND in {"number", "category", "labels", "image", "mask", "boxes"}
+    assert registry.load("fields", field).KIND in {"number", "category", "labels", "image", "mask", "boxes", *FILL}
     assert len(registry.summary("fields", field)) > 20
 
 
@@ -131,7 +132,11 @@ def test_array_is_what_the_spec_says(field: str, role: str, name: str) -> None:
     spec = made.spec(state)
     array, bad, notes = made.encode(column(name), state, *beside(field))
     assert array.dtype == np.dtype(spec.dtype)
-    assert array.shape == (6, *spec.shape)
+    if spec.is_ragged:
+        assert array.shape == (6, max(LEAST_STEPS, lengths(array, spec.kind).max()), *spec.shape[1:])
+        assert lengths(array, spec.kind).max() == spec.shape[0]
+    else:
+        assert array.shape == (6, *spec.shape)
     assert spec.kind == registry.load("fields", field).KIND
     assert notes == ()
     assert all(0 <= row < 6 and why for row, why in bad.items())
@@ -169,9 +174,14 @@ def test_encoding_is_a_pure_function_of_each_row(field: str, role: str, name: st
         chosen = pa.array(rows, pa.int64())
         return made.encode(column(name).take(chosen), state, *beside(field, chosen)).array
 
-    np.testing.assert_array_equal(np.concatenate([encoded([row]) for row in range(6)]), whole)
+    steps = made.spec(state).is_ragged
+    for row in range(6):
+        alone = encoded([row])[0]
+        same = whole[row, : len(alone)] if steps else whole[row]
+        np.testing.assert_array_equal(alone, same)
     np.testing.assert_array_equal(encoded([5, 4, 3, 2, 1, 0])[::-1], whole)
-    assert encoded([]).shape == (0, *whole.shape[1:])
+    assert encoded([]).shape[2 if steps else 1 :] == whole.shape[2 if steps else 1 :]
+    assert len(encoded([])) == 0
     assert json.dumps(state) == before
 
 

@@ -1,0 +1,211 @@
+"""Tokenizers of text: trained on the training split or read from a file, always one JSON text afterwards.
+
+All work is done by the `tokenizers` library. Ids in arrays are the tokenizer's plus one: 0 is left for what follows the
+end of a row. Trained tokenizers hold three tokens that no text becomes: unknown, start and end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+UNKNOWN, START, END = "\ufffd", "[START]", "[END]"
+"""Tokens of trained tokenizers. What was not learned reads as U+FFFD, Unicode's own sign of the unknown."""
+
+KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "start": (START, "[CLS]", "<s>", "<|startoftext|>", "<|begin_of_text|>", "<bos>", "<|endoftext|>"),
+    "end": (END, "[SEP]", "</s>", "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<eos>"),
+}
+"""What well-known tokenizers call the tokens that begin and end a text; the first that is there counts."""
+
+DEFAULT_VOCABULARY: Mapping[str, int] = {"characters": 5_000, "bpe": 8_000, "wordpiece": 8_000, "words": 30_000}
+"""Most tokens of each kind of trained tokenizer; of bytes there are 256."""
+
+CONTINUED = "##"
+"""Before a word piece that does not begin a word."""
+MOST_SIGNS = 1_000
+"""Characters that word pieces are made of; a word with a rarer one is unknown as a whole."""
+LONGEST_PIECE = 32
+"""Characters (bpe: bytes) of the longest piece that is learned."""
+TEXTS_AT_ONCE = 1_000
+CHARACTERS_PER_STEP = 100
+"""So many characters are read for each step that is kept, so that one endless line cannot fill the memory."""
+
+
+def train(kind: str, texts: Sequence[str], vocabulary: int | None, min_count: int, lowercase: bool) -> str:
+    """Return the JSON of a tokenizer that has learned from texts: the same for the same texts."""
+    from tokenizers import Tokenizer, normalizers
+
+    known = [text.replace(UNKNOWN, " ") for text in texts]
+    normalizer: Any = normalizers.Lowercase() if lowercase else None
+    if kind == "wordpiece":
+        normalizer = normalizers.BertNormalizer(clean_text=False, lowercase=lowercase)
+        known = [normalizer.normalize_str(text) for text in known]
+    model, before, decoder, trainer = _parts(kind, known, vocabulary or DEFAULT_VOCABULARY.get(kind, 0), min_count)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = before
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    if decoder is not None:
+        tokenizer.decoder = decoder
+    tokenizer.train_from_iterator(known, trainer)
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = []  # else "[END]" inside a text would become the token that ends it
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _parts(kind: str, texts: Sequence[str], vocabulary: int, min_count: int) -> tuple[Any, Any, Any, Any]:
+    """Return model, pre-tokenizer, decoder and trainer."""
+    from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+    first = [UNKNOWN, START, END]
+    model: Any
+    trainer: Any
+    options: dict[str, Any] = {"min_frequency": min_count, "show_progress": False}
+    if kind in ("characters", "words"):
+        model = models.WordLevel({UNKNOWN: 0}, unk_token=UNKNOWN)
+        trainer = trainers.WordLevelTrainer(vocab_size=vocabulary + len(first), special_tokens=first, **options)
+        if kind == "characters":
+            return model, pre_tokenizers.Split(Regex("[\\s\\S]"), "isolated"), decoders.Fuse(), trainer
+        return model, pre_tokenizers.Whitespace(), None, trainer  # no decoder: a space between words
+    if kind == "wordpiece":
+        alphabet = _alphabet(texts)
+        first += [CONTINUED + sign for sign in alphabet]  # given here, else their order changes from run to run
+        size = max(vocabulary, 2 * len(alphabet)) + len(first)
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size, special_tokens=first, initial_alphabet=alphabet, limit_alphabet=len(alphabet), **options
+        )
+        model = models.WordPiece(unk_token=UNKNOWN)
+        return model, pre_tokenizers.BertPreTokenizer(), decoders.WordPiece(cleanup=False), trainer
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(vocabulary, len(alphabet)) + len(first),
+        special_tokens=first,
+        initial_alphabet=alphabet,
+        max_token_length=LONGEST_PIECE,
+        **options,
+    )
+    before = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind == "bpe")
+    return models.BPE(), before, decoders.ByteLevel(), trainer
+
+
+def _alphabet(texts: Sequence[str]) -> list[str]:
+    """Return the most frequent characters, in their order in Unicode."""
+    counts = Counter(sign for text in texts for sign in text if not sign.isspace())
+    frequent = sorted(counts, key=lambda sign: (-counts[sign], sign))[:MOST_SIGNS]
+    return sorted(frequent)
+
+
+class Reader:
+    """A tokenizer at work: texts to ids and back."""
+
+    def __init__(self, content: str) -> None:
+        from tokenizers import Tokenizer
+
+        tokenizer: Tokenizer = Tokenizer.from_str(content)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        tokenizer.encode_special_tokens = True  # "[SEP]" inside a text is text
+        self._tokenizer = tokenizer
+        self._is_byte_level = '"ByteLevel"' in json.dumps(json.loads(content).get("decoder"))
+        self.size: int = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 2
+        """Ids run from 1 to this, excluded."""
+
+    def encode(self, texts: Sequence[str], most: int, *, is_framed: bool) -> Iterator[tuple[np.ndarray, bool]]:
+        """Yield int32 ids [at most `most`] of each text, and whether it was cut.
+
+        `is_framed` adds what the tokenizer's own template puts around a text; trained ones put nothing.
+        """
+        limit = most * CHARACTERS_PER_STEP
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            piece = [text[:limit] for text in texts[start : start + TEXTS_AT_ONCE]]
+            found = self._tokenizer.encode_batch_fast(piece, add_special_tokens=is_framed)
+            for text, encoding in zip(texts[start:], found, strict=False):
+                ids = np.array(encoding.ids, np.int32) + 1
+                yield _cut(ids, most, self._num_closing if is_framed else 0), len(ids) > most or len(text) > limit
+
+    def decode(self, rows: Sequence[np.ndarray]) -> list[str]:
+        """Return the text of each row of ids above 0; tokens that only frame a text are left out."""
+        frame = [place for name, place in self.marks.items() if name != "unknown"]
+        kept = [(row[~np.isin(row, frame)] - 1).tolist() for row in rows]
+        return list(self._tokenizer.decode_batch(kept, skip_special_tokens=False))
+
+    @cached_property
+    def marks(self) -> dict[str, int]:
+        """The ids of unknown, start and end, as far as there are such tokens."""
+        model = json.loads(self._tokenizer.to_str())["model"]
+        names = {"unknown": (model.get("unk_token") or UNKNOWN,), **KNOWN_NAMES}
+        found = {name: [self._tokenizer.token_to_id(token) for token in tokens] for name, tokens in names.items()}
+        ids = {name: next((place for place in places if place is not None), None) for name, places in found.items()}
+        return {name: place + 1 for name, place in ids.items() if place is not None}
+
+    @cached_property
+    def characters(self) -> list[int]:
+        """How many characters of text each id stands for, 0 for the fill and for tokens that frame a text.
+
+        A word is taken with the space before it; of a character cut into bytes, the first byte counts.
+        """
+        counts = [0] * self.size
+        for token, place in self._tokenizer.get_vocab(with_added_tokens=True).items():
+            counts[place + 1] = _first_bytes(token) if self._is_byte_level else len(token.removeprefix(CONTINUED))
+        if not self._is_byte_level and self.decode([np.array([self.marks.get("unknown", 1)] * 2)])[0].count(" "):
+            for token, place in self._tokenizer.get_vocab(with_added_tokens=True).items():
+                counts[place + 1] += not token.startswith(CONTINUED)
+        for name in ("start", "end"):
+            if name in self.marks:
+                counts[self.marks[name]] = 0
+        return counts
+
+    @cached_property
+    def _num_closing(self) -> int:
+        """How many tokens the template puts behind a text."""
+        bare, framed = (self._tokenizer.encode("a", add_special_tokens=is_framed).ids for is_framed in (False, True))
+        start = next((place for place in range(len(framed)) if framed[place : place + len(bare)] == bare), len(framed))
+        return max(0, len(framed) - start - len(bare))
+
+
+def _cut(ids: np.ndarray, most: int, closing: int) -> np.ndarray:
+    """Keep the first ids, and the last ones where they close a text."""
+    if len(ids) <= most or not closing or closing >= most:
+        return ids[:most]
+    return np.concatenate([ids[: most - closing], ids[-closing:]])
+
+
+@lru_cache(maxsize=8)
+def reader(content: str) -> Reader:
+    """Return the tokenizer of a JSON text, made once."""
+    return Reader(content)
+
+
+def problem_of(content: str) -> str | None:
+    """Say why a text is not the JSON of a tokenizer, None if it is one."""
+    try:
+        reader(content)
+    except Exception as error:  # noqa: BLE001 - the library raises nothing more exact
+        return str(error) or type(error).__name__
+    return None
+
+
+def _first_bytes(token: str) -> int:
+    """Count the bytes that begin a character in a byte-level token."""
+    table = _bytes_of_signs()
+    return sum(table.get(sign, 0) & 0xC0 != 0x80 for sign in token)
+
+
+@lru_cache(maxsize=1)
+def _bytes_of_signs() -> dict[str, int]:
+    """Return the byte of each sign that byte-level tokenizers write it as.
+
+    From bytes_to_unicode in openai/gpt-2, encoder.py: signs that can be seen stand for themselves.
+    """
+    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in seen]
+    return {chr(byte): byte for byte in seen} | {chr(256 + place): byte for place, byte in enumerate(hidden)}

@@ -1,0 +1,177 @@
+"""Text as token ids: characters, bytes, word pieces or words, learned from the training split or read from a file.
+
+int32 [steps] per row. A missing text is an empty one; as a target it is a row without an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from dlw.columns import one_array
+from dlw.errors import DataError, UsageError, did_you_mean
+from dlw.fields._base import Encoded, FieldSettings, Role, State
+from dlw.fields._columns import family, shown
+from dlw.fields._statistics import nothing
+from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, problem_of, reader, train
+from dlw.fields._words import to_words
+from dlw.local_files import PACKAGE, files_of, is_path
+from dlw.ragged import lengths, stack
+from dlw.specs import FieldSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KIND = "tokens"
+TOKENIZER_FILE = "tokenizer.json"
+TRAINED = ("characters", "bytes", "bpe", "wordpiece", "words")
+_READ_AS_TEXT = ("text", "numbers", "truth values", "times", "nothing")
+
+
+class Settings(FieldSettings):
+    """Options of a text column.
+
+    Byte-level bpe: Radford et al. 2019 (GPT-2); word pieces: Devlin et al. 2019 (BERT), arXiv:1810.04805.
+    """
+
+    tokenizer: str = Field(
+        "bpe",
+        min_length=1,
+        description="characters, bytes, bpe, wordpiece or words: learned from the training split (bytes and bpe read "
+        "any text without loss); or a tokenizer.json or a folder that holds one: a path, or package:NAME/FOLDER for "
+        "what an installed package carries.",
+    )
+    vocabulary: int | None = Field(
+        None, ge=1, le=10**7, description="Most tokens to learn; default: 8,000 pieces, 30,000 words, 5,000 characters."
+    )
+    min_count: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Times a character, word or pair must occur to be learned; default: 1.",
+    )
+    lowercase: bool = Field(False, description="Read capital letters as small ones.")
+    max_length: int = Field(512, ge=1, le=2**20, description="Steps that are kept; longer texts are cut behind them.")
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> Self:
+        if self.tokenizer not in TRAINED and not is_path(self.tokenizer):
+            near = did_you_mean(self.tokenizer, TRAINED) or "; a file is written ./name or name.json"
+            raise ValueError(f"'{self.tokenizer}' is none of {', '.join(TRAINED)}{near}")
+        if self.tokenizer.startswith(PACKAGE):
+            try:
+                files_of(self.tokenizer)
+            except UsageError as error:
+                raise ValueError(str(error)) from error
+        is_learned = self.tokenizer in TRAINED and self.tokenizer != "bytes"
+        for name in () if is_learned else ("vocabulary", "min_count"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} has no effect with tokenizer {self.tokenizer}, which learns nothing")
+        if self.lowercase and self.tokenizer not in TRAINED:
+            raise ValueError(f"lowercase has no effect with tokenizer {self.tokenizer}, which brings its own rules")
+        return self
+
+
+def _from_file(path: str) -> str:
+    """Return the content of a tokenizer.json; DataError where it cannot be used."""
+    place = files_of(path)
+    file = place / TOKENIZER_FILE if place.is_dir() else place
+    try:
+        content = file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(f"tokenizer {file}: cannot be read: {error}") from error
+    problem = problem_of(content)
+    if problem:
+        raise DataError(f"tokenizer {file}: is not a tokenizer of the tokenizers library: {problem}")
+    return content
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text column."""
+
+    settings: Settings
+    name: str
+    role: Role
+
+    def fit(self, values: pa.ChunkedArray) -> State:
+        """Learn the tokens, or read them, and how long texts become."""
+        texts = [text or "" for text in self._read(values)]
+        state: State = {"held": family(values.type)}
+        distinct = set(texts)
+        if len(distinct) < 2:
+            only = next(iter(distinct), "")
+            reason = f"is {shown(only)} in every row" if only else "has no values"
+            if self.role == "target":
+                raise DataError(f"target column {self.name}: {reason} of the training split; there is nothing to learn")
+            return {**state, "dropped": reason}
+        content = self._learned(texts) if self.settings.tokenizer in TRAINED else _from_file(self.settings.tokenizer)
+        longest = max(len(ids) for ids, _ in self._ids(reader(content), texts))
+        return {**state, "tokenizer": content, "longest": longest}
+
+    def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
+        """Turn texts into ids, int32 [N, T], 0 after the end."""
+        if "dropped" in state:
+            return Encoded(np.zeros((len(values), 0), np.int32), {})
+        texts = self._read(values)
+        found = list(self._ids(reader(state["tokenizer"]), [text or "" for text in texts]))
+        rows = [ids for ids, _ in found]
+        bad = {}
+        if self.role == "target":
+            bad = {row: f"target {self.name} is missing" for row, text in enumerate(texts) if text is None}
+            rows = [rows[row][:0] if row in bad else rows[row] for row in range(len(rows))]
+        num_cut = sum(is_cut for _, is_cut in found)
+        most = self.settings.max_length
+        note = f"column {self.name}: {num_cut} of {len(rows)} texts are cut to max_length, {most} steps"
+        return Encoded(stack(rows, KIND, "int32"), bad, (note,) if num_cut else ())
+
+    def decode(self, array: np.ndarray, state: State) -> list[Any]:
+        """Turn ids [N, T] into texts; a target of no steps is None."""
+        if "dropped" in state:
+            return [None] * len(array)
+        rows = [row[:length] for row, length in zip(array, lengths(array, KIND), strict=True)]
+        texts = reader(state["tokenizer"]).decode(rows)
+        if self.role == "input":
+            return list(texts)
+        return [text if len(row) else None for text, row in zip(texts, rows, strict=True)]
+
+    def spec(self, state: State) -> FieldSpec:
+        """Describe the tokens."""
+        if "dropped" in state:
+            return nothing(KIND)
+        made = reader(state["tokenizer"])
+        statistics: dict[str, Any] = {name: [place] for name, place in made.marks.items()}
+        statistics["characters"] = made.characters
+        return FieldSpec(
+            KIND, (state["longest"],), "int32", (self.name,), (made.size,), statistics=statistics, is_ragged=True
+        )
+
+    def _learned(self, texts: list[str]) -> str:
+        options = self.settings
+        limit = options.max_length * CHARACTERS_PER_STEP
+        kept = [text[:limit] for text in texts]
+        return train(options.tokenizer, kept, options.vocabulary, options.min_count or 1, options.lowercase)
+
+    def _ids(self, made: Reader, texts: list[str]) -> Any:
+        return made.encode(texts, self.settings.max_length, is_framed=self.role == "input")
+
+    def _read(self, values: pa.ChunkedArray) -> list[str | None]:
+        """Return the text of each row, None where missing; bytes that are no text read as U+FFFD."""
+        import pyarrow as pa
+
+        what = family(values.type)
+        if what not in _READ_AS_TEXT:
+            raise DataError(f"column {self.name}: holds {what} ({values.type}) where text is needed")
+        if what == "text":
+            raw = one_array(values).cast(pa.large_binary()).to_pylist()
+            return [None if value is None else value.decode("utf-8", "replace") for value in raw]
+        codes, words = to_words(values, self.name)
+        return [None if code < 0 else words[code] for code in codes.tolist()]
+
+
+def build(settings: Settings, name: str, role: Role) -> Text:
+    """Bind the settings to a column."""
+    return Text(settings, name, role)

@@ -1,0 +1,197 @@
+"""Text: what comes back out of ids, who is unknown, where rows are cut, and that no text is too strange."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from dlw.errors import DataError
+from dlw.fields import text
+from dlw.fields._tokenizers import UNKNOWN
+from dlw.ragged import lengths
+from tests.withstood import Tally
+
+TEXTS = ["The cat sat on the mat.", "the dog didn't", "A cat, a dog!", "Ünïcode ŝigns", "the [END] of it", "x\ny"]
+LOSSLESS = ("characters", "bytes", "bpe")
+
+
+def column(*values: str | None) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+def field(role: str = "input", **settings: Any) -> text.Text:
+    return text.build(text.Settings.model_validate(settings), "note", role)  # type: ignore[arg-type]
+
+
+def back(made: text.Text, state: dict[str, Any], *values: str) -> list[str]:
+    """Return texts after encoding and decoding."""
+    return made.decode(made.encode(column(*values), state).array, state)
+
+
+@pytest.mark.parametrize("tokenizer", LOSSLESS)
+def test_learned_texts_come_back_unchanged(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer)
+    assert back(made, made.fit(column(*TEXTS)), *TEXTS, "", "   ") == [*TEXTS, "", "   "]
+
+
+@pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
+def test_bytes_know_every_text(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer)
+    state = made.fit(column(*TEXTS))
+    never_seen = ["日本語 \U0001f600\U0010ffff", "\x00\x01\x7f", "\ufffd", "[START][END]", "\t\r\n\u2028"]
+    assert back(made, state, *never_seen) == never_seen
+
+
+def test_words_and_pieces_come_back_with_one_space_between() -> None:
+    for tokenizer in ("words", "wordpiece"):
+        made = field(tokenizer=tokenizer)
+        assert back(made, made.fit(column(*TEXTS)), "the  cat,the dog") == ["the cat , the dog"]
+
+
+@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece", "words"])
+def test_what_was_not_learned_is_unknown(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer)
+    state = made.fit(column(*TEXTS))
+    (unknown,) = made.spec(state).statistics["unknown"]
+    array = made.encode(column("日"), state).array
+    assert array[0].tolist() == [unknown, 0]
+    assert made.decode(array, state) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("tokenizer", text.TRAINED)
+def test_no_text_becomes_the_ids_that_frame_one(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer)
+    state = made.fit(column(*TEXTS, "[END]", "[START]"))
+    statistics = made.spec(state).statistics
+    array = made.encode(column("[END] [START]", " [END]"), state).array
+    assert not np.isin(array, [*statistics["start"], *statistics["end"]]).any()
+
+
+@pytest.mark.parametrize("tokenizer", text.TRAINED)
+def test_learning_is_the_same_every_time(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer, vocabulary=None if tokenizer == "bytes" else 300)
+    rng = random.Random(0)
+    texts = [" ".join("".join(rng.choices("abcdeé", k=rng.randint(1, 7))) for _ in range(20)) for _ in range(50)]
+    assert len({json.dumps(made.fit(column(*texts))) for _ in range(4)}) == 1
+
+
+def test_settings_choose_what_is_learned() -> None:
+    made = field(tokenizer="words", lowercase=True, min_count=2)
+    state = made.fit(column(*TEXTS))
+    assert back(made, state, "THE Cat sat") == [f"the cat {UNKNOWN}"]
+    few = field(tokenizer="words", vocabulary=2)
+    assert few.spec(few.fit(column(*TEXTS))).sizes == (1 + 3 + 2,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"tokenizer": "bytes", "vocabulary": 9}, "vocabulary has no effect with tokenizer bytes"),
+        ({"tokenizer": "./tokenizer.json", "min_count": 2}, "min_count has no effect"),
+        ({"tokenizer": "./tokenizer.json", "lowercase": True}, "lowercase has no effect"),
+        ({"tokenizer": "wordpeice"}, "did you mean wordpiece"),
+        ({"tokenizer": "package:no_such_package_1/model"}, "pip install no-such-package-1"),
+        ({"tokenizer": "package:../x"}, "expected package:NAME"),
+    ],
+)
+def test_settings_without_effect_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        text.Settings.model_validate(settings)
+
+
+def test_long_texts_are_cut_and_told_once() -> None:
+    made = field(tokenizer="words", max_length=3)
+    state = made.fit(column(*TEXTS))
+    encoded = made.encode(column("the cat sat on the mat", "the dog"), state)
+    assert lengths(encoded.array, "tokens").tolist() == [3, 2]
+    assert encoded.notes == ("column note: 1 of 2 texts are cut to max_length, 3 steps",)
+    assert made.spec(state).shape == (3,)
+
+
+def test_a_missing_target_is_a_bad_row_and_a_missing_input_is_empty() -> None:
+    made = field("target")
+    encoded = made.encode(column("the cat", None), made.fit(column(*TEXTS)))
+    assert encoded.bad == {1: "target note is missing"}
+    assert field().encode(column("the cat", None), field().fit(column(*TEXTS))).bad == {}
+
+
+def test_ids_stand_for_characters() -> None:
+    for tokenizer, wanted in (("bytes", 11), ("bpe", 11), ("characters", 11), ("words", 12)):
+        made = field(tokenizer=tokenizer)
+        state = made.fit(column(*TEXTS, "gro\u00df \u65e5 dog's"))
+        array = made.encode(column("gro\u00df \u65e5 dogs"), state).array
+        characters = np.array(made.spec(state).statistics["characters"])
+        if tokenizer != "words":
+            assert characters[array].sum() == wanted
+        assert characters[0] == 0
+
+
+def test_a_tokenizer_is_read_from_a_file_and_kept(tmp_path: Path) -> None:
+    learned = field(tokenizer="wordpiece").fit(column(*TEXTS))["tokenizer"]
+    (tmp_path / "tokenizer.json").write_text(learned, encoding="utf-8")
+    states = [field(tokenizer=str(path)).fit(column(*TEXTS)) for path in (tmp_path, tmp_path / "tokenizer.json")]
+    assert [state["tokenizer"] for state in states] == [learned, learned]
+    for content, told in (("{}", "is not a tokenizer"), (None, "cannot be read")):
+        (tmp_path / "tokenizer.json").unlink() if content is None else (tmp_path / "tokenizer.json").write_text(content)
+        with pytest.raises(DataError, match=told):
+            field(tokenizer=str(tmp_path)).fit(column(*TEXTS))
+
+
+def strange(rng: random.Random) -> str:
+    """Return a text of characters from all planes, surrogates as readers pass them on, NUL and spaces."""
+    kinds = (
+        lambda: chr(rng.choice([rng.randrange(0xD800), rng.randrange(0xE000, sys.maxunicode + 1)])),
+        lambda: rng.choice(" \t\n\x00\u3000\u200d\ufeff\ufffd\u202e"),
+        lambda: rng.choice(["the", "cat", "[END]", "##a", "\u0130", "e\u0301", "\ufffd\ufffd", "Ġ"]),
+        lambda: chr(rng.randrange(128)) * rng.choice([1, 1, 200]),
+    )
+    return "".join(rng.choice(kinds)() for _ in range(rng.randrange(30)))
+
+
+def fuzz(seed: int, count: int) -> None:
+    rng = random.Random(seed)
+    made = {tokenizer: field(tokenizer=tokenizer) for tokenizer in text.TRAINED}
+    states = {tokenizer: one.fit(column(*TEXTS, *(strange(rng) for _ in range(20)))) for tokenizer, one in made.items()}
+    texts = [strange(rng) for _ in range(count)]
+    for tokenizer, one in made.items():
+        array = one.encode(column(*texts), states[tokenizer]).array
+        found = one.decode(array, states[tokenizer])
+        again = one.encode(column(*found), states[tokenizer]).array
+        np.testing.assert_array_equal(again, array, err_msg=tokenizer)
+        if tokenizer in ("bytes", "bpe"):
+            is_whole = lengths(array, "tokens") < one.settings.max_length
+            assert [a for a, whole in zip(found, is_whole, strict=True) if whole] == [
+                a for a, whole in zip(texts, is_whole, strict=True) if whole
+            ]
+
+
+@pytest.mark.withstands("fuzz: tokenizer text")
+def test_strange_texts_come_back(tally: Tally) -> None:
+    fuzz(0, 1_000)
+    tally(5_000, 5_000)
+
+
+@pytest.mark.slow
+def test_many_strange_texts_come_back() -> None:
+    for seed in range(1, 101):
+        fuzz(seed, 5_000)
+
+
+@pytest.mark.withstands("bad inputs", case="D21")
+@pytest.mark.parametrize("tokenizer", text.TRAINED)
+def test_bytes_that_are_no_text_and_endless_words_are_read(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer)
+    state = made.fit(column(*TEXTS))
+    broken = pa.array([b"\xed\xa0\x80 the", b"\xff\xfe", b"a" * 10**6, b" " * 10**6, b""])
+    raw = pa.Array.from_buffers(pa.string(), len(broken), broken.buffers())
+    encoded = made.encode(pa.chunked_array([raw]), state)
+    assert encoded.array.shape[1] <= 512
+    assert encoded.bad == {}
