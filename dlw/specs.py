@@ -42,7 +42,9 @@ class FieldSpec:
                 for. Ids of a tokenizer that was read from a file are its own plus one
       sound     int16 [T], samples from -32767 to 32767, -32768 after the end; statistics hold `sample_rate_hz`
       series    float32 [T, C], NaN where a value is missing, a step of only NaN after the end; raw units
-      graph     int16 [T, F], one step per atom, its first value above 0; zeros after the end
+      graph     int16 [T, F], one step per atom: properties, the first above 0, then for each neighbour its step counted
+                from 1 and the bond's id, 0 for none; zeros after the end. sizes hold the ids of each property, then
+                of bonds
     `mask` and `boxes` are targets only; `labels` names their classes. As a *target*, a category has no id 0: ids run
     from 0 to sizes[0] - 1 and `labels` names them; statistics hold `counts`: for a category one list of rows per id,
     for labels one [no, yes, not known] per label, for masks and boxes the pixels or boxes per class. Boxes also

@@ -1,4 +1,5 @@
-"""Cutting tables into splits: slices such as `train[:80%]`, and plans (random, stratified, group, time, position).
+"""Cutting tables into splits: slices such as `train[:80%]`, and plans (random, stratified, group, time, position,
+scaffold).
 
 All choices are functions of the plan's seed and the rows' places, so that appended rows never move earlier ones
 (random, stratified, group), rows are in exactly one split, and groups stay whole.
@@ -15,6 +16,7 @@ import numpy as np
 
 from dlw.columns import from_numbers, to_codes, to_numpy
 from dlw.errors import DataError, did_you_mean
+from dlw.molecules import scaffold
 from dlw.progress import Listener
 from dlw.recipe.schema import SplitName, SplitPlan
 
@@ -140,6 +142,8 @@ def assign(plan: SplitPlan, table: pa.Table, targets: list[str], shares: Mapping
         return np.searchsorted(borders, _draws(plan.seed, 0, num_rows), side="right")
     if plan.type == "time":
         return _by_time(table, _by(plan, table), borders)
+    if plan.type == "scaffold":
+        return _by_scaffold(table[_by(plan, table)], list(shares.values()))
     if plan.type == "stratified":
         column = plan.by or _single(targets)
         codes = _codes(table, column)
@@ -174,6 +178,25 @@ def _by_time(table: pa.Table, column: str, borders: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.array(ends), moments, side="right")
 
 
+def _by_scaffold(smiles: pa.ChunkedArray, shares: list[float]) -> np.ndarray:
+    """Molecules of one scaffold stay together; the largest groups go where there is room first, train before the rest.
+
+    As MoleculeNet does it (Wu et al. 2018, arXiv:1703.00564): the last split holds what is unlike the first.
+    """
+    codes, words = to_codes(smiles)
+    scaffolds = [scaffold(str(word)) for word in words]
+    places = {name: place for place, name in enumerate(dict.fromkeys([*scaffolds, ""]))}
+    group_N = np.array([places[name] for name in (*scaffolds, "")])[codes]
+    sizes = np.bincount(group_N, minlength=len(places))
+    room = [share * len(group_N) for share in shares]
+    split_of_group = np.zeros(len(places), np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        fitting = [place for place, free in enumerate(room) if sizes[group] <= free + 1e-9]
+        chosen = fitting[0] if fitting else len(room) - 1
+        split_of_group[group], room[chosen] = chosen, room[chosen] - sizes[group]
+    return split_of_group[group_N]
+
+
 def _codes(table: pa.Table, column: str) -> np.ndarray:
     codes, words = to_codes(table[column])
     return np.where(codes < 0, len(words), codes)
@@ -181,8 +204,8 @@ def _codes(table: pa.Table, column: str) -> np.ndarray:
 
 def _by(plan: SplitPlan, table: pa.Table) -> str:
     if plan.by is None:
-        what = "orders" if plan.type == "time" else "groups"
-        raise DataError(f"splits: a {plan.type} split needs `by`, the column that {what} the rows")
+        what = {"time": "orders the rows", "scaffold": "holds SMILES"}.get(plan.type, "groups the rows")
+        raise DataError(f"splits: a {plan.type} split needs `by`, the column that {what}")
     if plan.by not in table.column_names:
         near = did_you_mean(plan.by, table.column_names)
         raise DataError(f"splits: by: no column {plan.by}{near} (there are {', '.join(table.column_names[:30])})")

@@ -7,10 +7,11 @@ import numpy as np
 
 from dlw.baselines._base import Answer, Ask
 from dlw.baselines._rows import told
+from dlw.ragged import FILL
 from dlw.specs import Arrays
 
 KINDS = ("classes", "labels", "values", "quantiles", "map")
-INPUTS = ("number", "category", "labels", "image")
+INPUTS = ("number", "category", "labels", "image", *FILL)
 
 
 def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer:

@@ -3,8 +3,9 @@
 A plug-in file holds a docstring, the constant `KIND` (see specs.FieldSpec), a frozen pydantic `Settings`, and
 `build(settings, name, role)`, where `role` is "input" or "target". A field that lies on a picture (a mask, boxes) sets
 `FOLLOWS = "image"`; its `fit` and `encode` take the recipe's picture column as the last argument, a Beside. Fields use
-numpy, pyarrow and at most Pillow or soundfile, never torch: an exported bundle predicts with them alone. pyarrow and
-Pillow are imported inside functions, so that checking a recipe does not wait for them.
+numpy, pyarrow and at most Pillow or soundfile, never torch: an exported bundle predicts with them alone. A field that
+needs an extra names package and extra in `NEEDS`: without it, its recipes are refused before any data is read. pyarrow
+and Pillow are imported inside functions, so that checking a recipe does not wait for them.
 """
 
 from __future__ import annotations

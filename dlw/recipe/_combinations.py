@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from dlw import registry
+from dlw import molecules, registry
 from dlw.recipe._hints import missing_hint
 from dlw.recipe._scoring import SPLITS, conditions, metrics, monitor, outcomes, searches
 from dlw.recipe._show import shown
@@ -184,11 +184,9 @@ def _plan(view: View, plan: Mapping[str, Any], path: Path) -> Iterator[Report]:
         if shares["train"] == 0:
             yield (*path, "train"), "must be greater than 0"
     kind, by = plan.get("type", "random"), plan.get("by")
-    if kind in ("group", "time") and by is None:
-        yield (
-            (*path, "type"),
-            f"{kind} needs `by`, the column that {'groups' if kind == 'group' else 'orders'} the rows",
-        )
+    told = {"group": "groups the rows", "time": "orders the rows", "scaffold": "holds SMILES"}
+    if kind in told and by is None:
+        yield (*path, "type"), f"{kind} needs `by`, the column that {told[kind]}"
     if kind in ("random", "stratified", "position") and by is not None:
         yield (*path, "by"), f"has no effect with type {kind}; did you mean type group or time?"
     targets = view.fields("target")
@@ -215,6 +213,12 @@ def _no_effect(view: View) -> Iterator[Report]:
 def _extras(view: View) -> Iterator[Report]:
     if view.get("train", "tensorboard") is True and importlib.util.find_spec("tensorboard") is None:
         yield ("train", "tensorboard"), "needs an optional package: pip install 'dlw[tensorboard]'"
+    needed = [(path, getattr(module, "NEEDS", None), name_of(module)) for path, module in view.plugins.items()]
+    if view.get("data", "splits", "type") == "scaffold":
+        needed.append((("data", "splits", "type"), molecules.NEEDS, "scaffold"))
+    for path, needs, name in needed:
+        if needs and importlib.util.find_spec(needs[0]) is None:
+            yield path, f"{name} needs an optional package: pip install 'dlw[{needs[1]}]'"
 
 
 def _at(tree: Any, path: Path) -> Any:

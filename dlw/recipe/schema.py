@@ -54,10 +54,10 @@ Named = Annotated[Block, BeforeValidator(_named)]
 class SplitPlan(Section):
     """How to cut one table into splits."""
 
-    type: Literal["random", "stratified", "group", "time", "position"] = Field(
+    type: Literal["random", "stratified", "group", "time", "position", "scaffold"] = Field(
         "random",
         description="random rows; stratified by the target; whole groups of `by`; by order of the time column `by`; "
-        "by position in the file.",
+        "by position in the file; whole scaffolds of the molecules in `by`, the most frequent in train.",
     )
     train: Fraction = Field(0.8, description="Fraction of the rows for training.")
     validation: Fraction = Field(0.1, description="Fraction of the rows for choosing the checkpoint.")

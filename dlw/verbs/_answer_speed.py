@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from dlw.errors import DlwError, RunError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlw.specs import Arrays, FieldSpec
 
 COLD_STARTS = 3
@@ -59,9 +61,26 @@ def random_rows(inputs: Mapping[str, FieldSpec], count: int) -> Arrays:
             arrays[name] = random.normal(moments[0], moments[1], (count, *spec.shape)).astype(spec.dtype)
         elif spec.kind == "category":
             arrays[name] = random.integers(0, spec.sizes, (count, *spec.shape)).astype(spec.dtype)
+        elif spec.kind == "graph":
+            arrays[name] = _chains(spec, count)
         else:
             arrays[name] = random.integers(0, 256, (count, *spec.shape)).astype(spec.dtype)
     return arrays
+
+
+def _chains(spec: FieldSpec, count: int) -> np.ndarray:
+    """Return rings of single bonds, half as large as the largest molecule of training."""
+    import numpy as np
+
+    atoms = max(2, spec.shape[0] // 2)
+    array = np.zeros((count, atoms, spec.shape[1]), spec.dtype)
+    properties = len(spec.sizes) - 1
+    array[..., :properties] = 1
+    place = np.arange(atoms)
+    array[:, :, properties] = (place - 1) % atoms + 1
+    array[:, :, properties + 2] = (place + 1) % atoms + 1
+    array[..., [properties + 1, properties + 3]] = 1
+    return array
 
 
 def latency(call: Callable[[], object]) -> dict[str, float]:

@@ -23,6 +23,7 @@ SPECS = {
     "category": FieldSpec("category", (2,), "int64", ("d", "e"), sizes=(4, 300)),
     "labels": FieldSpec("labels", (2,), "int8", ("f", "g"), labels=("f", "g")),
     "image": FieldSpec("image", (1, 40, 33), "uint8"),
+    "graph": FieldSpec("graph", (3, 4), "int16", sizes=(4, 3), is_ragged=True),
 }
 SCORES = {"classes": "log_loss", "labels": "log_loss", "values": "rmse", "quantiles": "pinball"}
 CASES = [(name, kind) for name in registry.names("baselines") for kind in registry.load("baselines", name).KINDS]
@@ -34,7 +35,12 @@ def arrays(rows: int, seed: int) -> Arrays:
     number[rng.random((rows, 3)) < 0.1] = np.nan
     category = np.stack([rng.integers(0, 4, rows), rng.integers(0, 300, rows)], axis=1)
     image = rng.integers(0, 256, (rows, 1, 40, 33), dtype=np.uint8)
-    return {"number": number, "category": category, "labels": rng.integers(-1, 2, (rows, 2), np.int8), "image": image}
+    labels = rng.integers(-1, 2, (rows, 2), np.int8)
+    signal = np.nan_to_num(number[:, :1], nan=5.0)
+    graph = np.zeros((rows, 3, 4), np.int16)
+    graph[:, :1, 0] = 1 + np.digitize(signal, [3, 7])
+    graph[category[:, 0] == 2, 1] = [3, 1, 0, 0]
+    return {"number": number, "category": category, "labels": labels, "image": image, "graph": graph}
 
 
 def truth(kind: str, given: Arrays) -> np.ndarray:

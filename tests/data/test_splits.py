@@ -199,3 +199,15 @@ def test_several_targets_need_a_column_to_stratify_by() -> None:
     with pytest.raises(DataError, match="stratified over several targets needs `by`"):
         assign(plan("stratified"), rows(10), ["class", "group"], SHARES)
     assert len(assign(plan("stratified", by="class"), rows(10), ["class", "group"], SHARES)) == 10
+
+
+def test_scaffolds_stay_together_and_the_frequent_ones_go_to_train() -> None:
+    smiles = [
+        "CCO",
+        *(f"c1ccccc1{'C' * n}" for n in range(1, 9)),
+        *(f"C1CCNCC1{'C' * n}" for n in range(1, 4)),
+        "c1ccsc1",
+    ]
+    plan = SplitPlan(type="scaffold", by="smiles")
+    members = assign(plan, pa.table({"smiles": smiles}), [], {"train": 0.7, "validation": 0.2, "test": 0.1})
+    assert members.tolist() == [0, *[0] * 8, *[2] * 3, 1]

@@ -11,7 +11,7 @@ import torch
 from dlw import registry
 from dlw.engine.inference import Predictor, answer_arrays
 from dlw.exporters._base import Artifact
-from dlw.specs import Arrays, FieldSpec
+from dlw.specs import Arrays, FieldSpec, ragged_kinds
 
 EDGES = [sorted({-2.0, -1.0, 0.0, float(column + 1)}) for column in range(3)]
 SPECS = {
@@ -19,6 +19,7 @@ SPECS = {
         "number", (3,), "float32", ("a", "b", "c"), statistics={"mean": [0.0] * 3, "std": [1.0] * 3, "edges": EDGES}
     ),
     "category": FieldSpec("category", (2,), "int64", ("d", "e"), sizes=(4, 9)),
+    "molecule": FieldSpec("graph", (6, 6), "int16", sizes=(4, 3, 5), is_ragged=True),
     "image": FieldSpec("image", (3, 16, 16), "uint8", ("image",), statistics={"mean": [90.0] * 3, "std": [50.0] * 3}),
 }
 LABELS = ("x", "y", "z")
@@ -38,16 +39,17 @@ SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1]}
 
 
 def inputs_of(model: str) -> dict[str, FieldSpec]:
-    """Return columns where the model takes them, else a picture, and both for the model that joins them."""
+    """Return columns where the model takes them, else what else it takes, and all for the model that joins them."""
     if model == "fusion":
-        return SPECS
+        return {name: spec for name, spec in SPECS.items() if spec.kind in registry.load("models", model).INPUTS}
     kinds = registry.load("models", model).INPUTS
     columns = {kind: SPECS[kind] for kind in ("number", "category") if kind in kinds}
-    return columns or {"image": SPECS["image"]}
+    others = {name: spec for name, spec in SPECS.items() if spec.kind in kinds}
+    return columns or dict(list(others.items())[:1])
 
 
-def rows(inputs: dict[str, FieldSpec], count: int) -> Arrays:
-    """Return random rows; the first holds nothing but gaps."""
+def rows(inputs: dict[str, FieldSpec], count: int, steps: int = 6) -> Arrays:
+    """Return random rows; the first holds nothing but gaps. Ragged ones have this many steps and less."""
     random = np.random.default_rng(count)
     arrays: Arrays = {}
     if "number" in inputs:
@@ -58,7 +60,20 @@ def rows(inputs: dict[str, FieldSpec], count: int) -> Arrays:
         arrays["category"][0] = 0
     if "image" in inputs:
         arrays["image"] = random.integers(0, 256, (count, 3, 16, 16), dtype=np.uint8)
+    if "molecule" in inputs:
+        arrays["molecule"] = chains(random.integers(1, steps + 1, count), steps)
+        arrays["molecule"][0] = 0
     return arrays
+
+
+def chains(lengths: np.ndarray, steps: int) -> np.ndarray:
+    """Return molecules whose atoms follow one another."""
+    array = np.zeros((len(lengths), steps, 6), np.int16)
+    for row, length in zip(array, lengths, strict=True):
+        row[:length, 0] = 1 + np.arange(length) % 3
+        row[1:length, 2], row[1:length, 3] = np.arange(1, length), 2
+        row[: length - 1, 4], row[: length - 1, 5] = np.arange(2, length + 1), 2
+    return array
 
 
 @pytest.mark.withstands("properties", case="P9")
@@ -76,12 +91,12 @@ def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
         torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim > 1 else parameter.data.add_(0.1)
     predictor = Predictor(network, task).eval()
     onnx = registry.load("exporters", "onnx")
-    onnx.export(predictor, rows(inputs, 3), tmp_path, onnx.Settings())
+    onnx.export(predictor, rows(inputs, 3), tmp_path, onnx.Settings(), tuple(ragged_kinds(inputs)))
     name = next(iter(answer_arrays(predictor, rows(inputs, 2))))
     artifact = Artifact(lambda file: (tmp_path / file).read_bytes(), tuple(inputs), (name,), lambda: predictor, 1)
     answer = onnx.open_model(artifact)
-    for count in (1, 2, 7):
-        arrays = rows(inputs, count)
+    for count, steps in ((1, 6), (2, 2), (7, 11)):
+        arrays = rows(inputs, count, steps)
         wanted = answer_arrays(predictor, arrays)[name]
         np.testing.assert_allclose(answer(arrays)[name], wanted, atol=1e-5 * max(1.0, np.abs(wanted).max()))
     assert wanted.std(0).max() > 1e-4, "the answers depend on the rows"

@@ -53,6 +53,7 @@ COLUMNS: dict[str, pa.Array] = {
         [{"bbox": [[0.0, 0.0, 1.0 + row % 3, 2.0]] * row, "category": [row % 2 + 3] * row} for row in range(6)]
     ),
     "lists of boxes": pa.array([[{"bbox": [1, 1, 2, 3], "category_name": "ab"[row % 2]}] * row for row in range(6)]),
+    "molecules": pa.array(["CCO", "c1ccccc1Cl", "C[N+](C)(C)C", "CC#N", "OC(=O)c1cccs1", "CCO"]),
     "picture bytes": pa.array([picture(shade)["bytes"] for shade in (0, 60, 120, 180, 240, 255)]),
 }
 ROLES = ("input", "target")
