@@ -59,7 +59,8 @@ class FieldSpec:
     labels: tuple[str, ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
     """Fitted on the training split; each value is a list with one entry per column (number: mean, std, quantiles and
-    rising bin edges; image: mean, std per channel in units of 0..255)."""
+    rising bin edges; image: mean, std per channel in units of 0..255; series: mean, std, and of a target with a season
+    its `season` in steps and `seasonal_error`, the mean absolute change over a season)."""
     is_ragged: bool = False
     """Whether rows differ in length: the first axis of the shape holds the steps of a row, at most this many in
     training; dlw.ragged says how a row ends. Arrays of such a group are as long as their longest row."""
@@ -86,7 +87,10 @@ class OutputSpec:
       map     float [B, size, H, W], one value per class and pixel of the input picture
       points  float [B, P, 7 + size]: centre x, y and stride of each of P places, the box found there as left, top,
               right, bottom, and one logit per class; lengths in pixels of the input picture
-      error   float [B, 1, h, w] >= 0, how badly the network explains each part of its own input
+      error   float [B, 1, h, w] >= 0, how badly the network explains each part of its own input; of a series
+              h steps and w channels
+      forecast  float [B, steps, size]: the `steps` after the end of the input series, in its units; a step holds for
+              each of `columns` one value, or one per quantile level side by side
 
     For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
     members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
@@ -97,6 +101,10 @@ class OutputSpec:
     start: tuple[float, ...] = ()
     classes: int = 0
     """Above 0, training adds the cosine of the vector to a learned direction of each class: [B, size + classes]."""
+    steps: int = 0
+    """Of a forecast: how many steps."""
+    columns: tuple[str, ...] = ()
+    """Of a forecast: the channels of the input series that go on."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,8 @@ class Outcome:
     boxes     float32 [N, D, 6]: class (-1 fills up), left, top, right, bottom, score;  float32 [N, M, 5] as encoded
     vectors   float32 [N, D], of length 1        int64 [N]
     scores    float64 [N], higher is stranger    int64 [N], 1 where strange
+    forecast  float32 [N, H, C] in the user's units  float32 [N, H, C], NaN where not known
+    forecast_quantiles  float32 [N, H, C, Q]     float32 [N, H, C]; `levels` holds the Q levels
     """
 
     kind: str
@@ -127,13 +137,20 @@ class Outcome:
     costs: tuple[float, float] = (1.0, 1.0)
     """Of two classes and of labels, what a false yes and a false no cost."""
     group: np.ndarray | None = None
-    """Of vectors, int64 [N]: rows are compared with rows of the same group only; None: with all."""
+    """Of vectors and scores, int64 [N]: rows are compared with rows of the same group only; None: with all. Metrics of
+    scores are averages over the groups; of a series, the rows of a group are in the order of time."""
     is_found: np.ndarray | None = None
     """Of vectors, bool [N]: True where a row is only found, False where it only searches; None: each row does both."""
     whole: Outcome | None = None
     """Of some vectors of an outcome, the outcome that they search; None: they search one another."""
     places: np.ndarray | None = None
     """Of some vectors of an outcome, int64 [N]: where each stands in `whole`."""
+    scale: tuple[float, ...] = ()
+    """Of forecasts: what errors of each of the C columns are divided by, its deviation in training."""
+    season: int = 0
+    """Of forecasts: steps of a season, 0 where none is known."""
+    seasonal_error: tuple[float, ...] = ()
+    """Of forecasts with a season: the mean absolute change of each column over a season of the training rows."""
 
     def column(self, place: int) -> Outcome:
         """Return one label, or one target of values or quantiles, as an outcome of its own."""
@@ -168,7 +185,8 @@ class Outcome:
     def take(self, rows: np.ndarray) -> Outcome:
         """Return the outcome of some rows (indices or a mask); vectors go on searching all."""
         if self.kind != "vectors":
-            return replace(self, prediction=self.prediction[rows], target=self.target[rows])
+            group = None if self.group is None else self.group[rows]
+            return replace(self, prediction=self.prediction[rows], target=self.target[rows], group=group)
         places = np.arange(len(self.target)) if self.places is None else self.places
         return replace(
             self,

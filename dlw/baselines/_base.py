@@ -4,7 +4,7 @@ A plug-in file holds a docstring, `KINDS` (the Outcome kinds it can answer), `IN
 asked only where it reads all of them), and `predict(train, target, test, ask) -> Answer`: fit on the packed training
 arrays and the encoded target, answer for the test arrays in the layout of Outcome.prediction. scikit-learn is
 imported inside `predict`: it costs two seconds.
-Shape legend: N rows, K classes, L labels, T targets, Q levels, F features.
+Shape legend: N rows, K classes, L labels, T targets, Q levels, F features, H steps ahead, C channels.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ class Ask:
     seed: int = 0
     of_rows: int = 0
     """Rows of the training split, where the arrays hold only a part of them."""
+    names: tuple[str, ...] = ()
+    """Of forecasts: the channels of the input series that go on."""
+    season: int = 0
+    """Of forecasts: steps of a season, 0 where none is known."""
+    train_group: np.ndarray | None = None
+    """int64 [training rows]: the recording of each row where scores are averaged over recordings; None: not so."""
+    test_group: np.ndarray | None = None
+    """int64 [rows to answer], in the same numbering; the rows of a recording are in the order of time."""
 
 
 class Answer(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlw.columns import one_array, to_codes, to_numpy
+from dlw.columns import is_list, one_array, to_codes, to_numpy
 from dlw.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def family(kind: pa.DataType) -> str:
         return "times"
     if types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind):
         return "pictures" if not types.is_struct(kind) or kind.get_field_index("bytes") >= 0 else "records"
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if is_list(kind):
         return "lists"
     return "nothing" if types.is_null(kind) else str(kind)
 

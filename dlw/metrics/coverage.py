@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlw.metrics._values import row_mean
 from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
-KINDS = ("quantiles",)
+KINDS = ("quantiles", "forecast_quantiles")
 HIGHER_IS_BETTER = True
 
 
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return the share of targets inside the outer quantiles [N]."""
-    low_NT, high_NT = outcome.prediction[..., 0], outcome.prediction[..., -1]
-    return np.asarray(((outcome.target >= low_NT) & (outcome.target <= high_NT)).mean(1))
+    low, high = outcome.prediction[..., 0], outcome.prediction[..., -1]
+    is_inside = ((outcome.target >= low) & (outcome.target <= high)).astype(np.float64)
+    is_inside[np.isnan(outcome.target)] = np.nan
+    return row_mean(is_inside.reshape(len(is_inside), -1))
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:

@@ -1,20 +1,20 @@
-"""Mean absolute error in the target's units, averaged over targets."""
+"""Mean absolute error in the target's units, of forecasts in training deviations, averaged over targets."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._values import point
+from dlw.metrics._values import FORECASTS, error, row_mean
 from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
-KINDS = ("values", "quantiles")
+KINDS = ("values", "quantiles", *FORECASTS)
 HIGHER_IS_BETTER = False
 
 
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return the absolute error [N], averaged over targets."""
-    return np.asarray(np.abs(point(outcome) - outcome.target).mean(1))
+    return row_mean(np.abs(error(outcome)))
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:

@@ -92,10 +92,9 @@ def outcomes(view: View) -> tuple[str, ...]:
         kinds = {kind for kind in view.fields("inputs").values() if kind in getattr(task, "OWN_TARGETS", ())}
     if len(kinds) != 1 or task is None or not kinds <= set(task.TARGETS):
         return ()
-    if view.get("task", "quantiles") is not None:
-        return ("quantiles",)
     given: tuple[str, ...] = task.TARGETS[kinds.pop()]
-    return tuple(kind for kind in given if kind != "quantiles")
+    has_levels = view.get("task", "quantiles") is not None
+    return tuple(kind for kind in given if kind.endswith("quantiles") == has_levels)
 
 
 def searches(view: View) -> Iterator[Report]:

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from dlw.columns import to_codes
-from dlw.errors import DataError, did_you_mean
+from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
 from dlw.sources._files import find
-from dlw.sources._tables import check_names, join
+from dlw.sources._recordings import SUFFIXES, check_columns, check_moments, extents, numbers, read
+from dlw.sources._tables import join
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".parquet", ".pq", ".csv")
 Split = Literal["train", "validation", "test"]
 
 
@@ -54,26 +53,8 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
     """Read the files of each split and turn their rows into windows."""
     paths = [settings.path] if isinstance(settings.path, str) else settings.path
     found = find(paths, SUFFIXES, listener)
-    tables = {split: join([(file, _read(file)) for file in files]) for split, files in found.items()}
+    tables = {split: join([(file, read(file)) for file in files]) for split, files in found.items()}
     return {split: _windows(table, split, settings, listener) for split, table in tables.items()}
-
-
-def _read(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
-
-    try:
-        if path.suffix.lower() == ".csv":
-            table = pc.read_csv(path)
-        else:
-            file = pq.ParquetFile(path)
-            check_names(file.schema_arrow.names, path)
-            table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable table: {str(error).splitlines()[0]}") from error
-    check_names(table.column_names, path)
-    return table
 
 
 def _windows(table: pa.Table, split: str, settings: Settings, listener: Listener) -> pa.Table:
@@ -81,7 +62,7 @@ def _windows(table: pa.Table, split: str, settings: Settings, listener: Listener
 
     _check(table, split, settings)
     table = table.sort_by([(settings.by, "ascending"), (settings.order, "ascending")])
-    start_N, stop_N = _extents(table[settings.by])
+    start_N, stop_N = extents(table[settings.by])
     last = np.flatnonzero(_is_last(start_N, stop_N, split, settings))
     if not len(last):
         longest = int((stop_N - start_N).max(initial=0))
@@ -97,9 +78,9 @@ def _windows(table: pa.Table, split: str, settings: Settings, listener: Listener
     kept = table.take(last)
     arrays = {name: kept[name] for name in table.column_names if name not in settings.columns}
     for name, largest in settings.cap.items():
-        arrays[name] = pa.array(np.minimum(_numbers(kept, name, split), largest), from_pandas=True)
+        arrays[name] = pa.array(np.minimum(numbers(kept, name, split), largest), from_pandas=True)
     for name in settings.columns:
-        values = _numbers(table, name, split)
+        values = numbers(table, name, split)
         for step in range(1 - settings.length, 1):
             rows = last + step
             inside = rows >= start_N[last]
@@ -112,41 +93,10 @@ def _windows(table: pa.Table, split: str, settings: Settings, listener: Listener
 def _check(table: pa.Table, split: str, settings: Settings) -> None:
     wanted = [settings.by, settings.order, *settings.columns, *settings.cap]
     problems = [
-        f"no column {name}{did_you_mean(name, table.column_names)}" for name in wanted if name not in table.column_names
-    ]
-    problems += [
         f"cap: {name} is windowed, so it has no single value" for name in settings.cap if name in settings.columns
     ]
-    if problems:
-        raise DataError(f"{split}: {'; '.join(problems)} (there are {', '.join(table.column_names[:30])})")
-    for name in (settings.by, settings.order):
-        codes = to_codes(table[name])[0]
-        if (codes < 0).any():
-            raise DataError(
-                f"{split}: column {name}: {int((codes < 0).sum())} values are missing (first: row "
-                f"{int(np.argmax(codes < 0))}); windows need them all"
-            )
-    _refuse_twins(table, split, settings)
-
-
-def _refuse_twins(table: pa.Table, split: str, settings: Settings) -> None:
-    """Raise DataError where one recording has two rows of one moment: their order would be chance."""
-    codes = np.stack([to_codes(table[name])[0] for name in (settings.by, settings.order)], axis=1)
-    _, first = np.unique(codes, axis=0, return_index=True)
-    if len(first) < len(codes):
-        row = int(np.setdiff1d(np.arange(len(codes)), first)[0])
-        group, moment = table[settings.by][row].as_py(), table[settings.order][row].as_py()
-        raise DataError(
-            f"{split}: column {settings.order}: row {row}: {settings.by} {group} has {moment} twice; "
-            "windows need one row a moment"
-        )
-
-
-def _extents(groups: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each row of a sorted table the first row of its group, and the row after its last."""
-    codes = groups.combine_chunks().dictionary_encode().indices.to_numpy()
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    return first[codes], (first + counts)[codes]
+    check_columns(table, split, wanted, problems)
+    check_moments(table, split, settings.by, settings.order)
 
 
 def _is_last(start_N: np.ndarray, stop_N: np.ndarray, split: str, settings: Settings) -> np.ndarray:
@@ -157,12 +107,3 @@ def _is_last(start_N: np.ndarray, stop_N: np.ndarray, split: str, settings: Sett
     if split in settings.last_only:
         is_kept_N = to_end_N == 0
     return is_kept_N if settings.partial else is_kept_N & (row_N - start_N + 1 >= settings.length)
-
-
-def _numbers(table: pa.Table, name: str, split: str) -> np.ndarray:
-    import pyarrow as pa
-
-    kind = table.schema.field(name).type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        raise DataError(f"{split}: column {name} holds {kind}, and a window or a cap needs numbers")
-    return table[name].cast(pa.float64()).to_numpy()

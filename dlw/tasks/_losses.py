@@ -1,6 +1,6 @@
 """Losses per row, on tensors; kept apart so that the plug-ins import torch only when they compute.
 
-Shape legend: B rows, K classes, L labels, T targets, Q quantile levels.
+Shape legend: B rows, K classes, L labels, T targets, Q quantile levels, H steps ahead, C channels.
 """
 
 from __future__ import annotations
@@ -70,6 +70,26 @@ def pinball_loss(out_BTQ: Tensor, goal_BT: Tensor, level_Q: Tensor) -> Tensor:
     """Return max(q d, (q - 1) d) of the difference d, averaged over targets and levels (Koenker and Bassett 1978)."""
     difference_BTQ = goal_BT[:, :, None] - out_BTQ.float()
     return torch.maximum(level_Q * difference_BTQ, (level_Q - 1.0) * difference_BTQ).mean((1, 2))
+
+
+def forecast_loss(out_BHCQ: Tensor, goal_BHC: Tensor, *, kind: str, levels: tuple[float, ...]) -> Tensor:
+    """Return the mean loss [B] over the known steps and columns of a row: of points by `kind`, or of `levels`."""
+    known_BHC = ~torch.isnan(goal_BHC)
+    goal_BHC1 = torch.where(known_BHC, goal_BHC, 0.0).unsqueeze(-1)
+    out_BHCQ = out_BHCQ.float()
+    if levels:
+        level_Q = torch.tensor(levels, device=out_BHCQ.device)
+        difference_BHCQ = goal_BHC1 - out_BHCQ
+        loss_BHC = torch.maximum(level_Q * difference_BHCQ, (level_Q - 1.0) * difference_BHCQ).mean(-1)
+    else:
+        difference_BHC = (out_BHCQ - goal_BHC1)[..., 0]
+        if kind == "mse":
+            loss_BHC = difference_BHC.square()
+        else:
+            size_BHC = difference_BHC.abs()
+            loss_BHC = size_BHC if kind == "mae" else torch.where(size_BHC < 1, 0.5 * size_BHC.square(), size_BHC - 0.5)
+    count_B = known_BHC.flatten(1).sum(1).clamp(min=1)
+    return (loss_BHC * known_BHC).flatten(1).sum(1) / count_B
 
 
 def proxy_loss(cosine_BK: Tensor, target_B: Tensor, *, temperature: float, margin: float) -> Tensor:

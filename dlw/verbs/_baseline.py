@@ -77,7 +77,16 @@ def rivals(
         probe = {name: joined([array, tuning.arrays[name]]) for name, array in probe.items()}
     size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
     size = len(outcome.names) if outcome.kind == "map" else size
-    ask = Ask(outcome.kind, size, fitted.inputs, outcome.levels, seed, of_rows=total if len(train) < total else 0)
+    ask = Ask(
+        outcome.kind,
+        size,
+        fitted.inputs,
+        outcome.levels,
+        seed,
+        of_rows=total if len(train) < total else 0,
+        names=outcome.names,
+        season=outcome.season,
+    )
     found = []
     for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):
         listener.progress("baselines", done, len(names), {})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.columns import from_bytes, from_text, one_array, to_codes
+from dlw.columns import from_bytes, from_text, one_array, to_cells, to_codes
 from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._files import check_file
@@ -56,14 +56,20 @@ def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
 
 
 def _plain(part: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return values that can be told apart: the contents of pictures, the text of lists, all others as they are."""
+    """Return values that can be told apart: contents of pictures, digests of number lists, the text of other lists."""
     import pyarrow as pa
 
     if pa.types.is_struct(part.type) and part.type.get_field_index("bytes") >= 0:
         return pa.chunked_array([_contents(chunk) for chunk in part.chunks], pa.large_binary())
+    if (cells := to_cells(part)) is not None:
+        return pa.chunked_array([from_bytes([_digest(row) for row in cells.rows])])
     if pa.types.is_nested(part.type):
         return pa.chunked_array([from_text([repr(value) for value in part.to_pylist()])])
     return pa.chunked_array([one_array(part)])
+
+
+def _digest(row: np.ndarray | None) -> bytes | None:
+    return None if row is None else hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
 
 
 def _contents(chunk: pa.StructArray) -> pa.Array:

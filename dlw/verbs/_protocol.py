@@ -30,6 +30,8 @@ class Facts:
     """Options of the task that had others found on the validation split."""
     resamples: int
     seed: int
+    look_back: int = 0
+    """Steps of the longest input series, 0 where there is none."""
 
 
 def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequence[BaselineFit]) -> tuple[str, ...]:
@@ -110,6 +112,8 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
         return [_objects(outcome)]
     if outcome.kind == "map":
         return [_pixels(outcome, facts)]
+    if outcome.kind in ("forecast", "forecast_quantiles"):
+        return _forecasts(outcome, facts)
     if outcome.kind not in ("classes", "labels", "values", "quantiles"):
         return []
     columns = outcome.prediction.shape[1]
@@ -141,6 +145,18 @@ def _decided(outcome: Outcome, names: Sequence[str], facts: Facts) -> str:
         return f"{told}, set by the recipe"
     wrong_yes, wrong_no = outcome.costs
     return f"{told}, the cheapest on validation (a false positive costs {wrong_yes:g}, a false negative {wrong_no:g})"
+
+
+def _forecasts(outcome: Outcome, facts: Facts) -> list[str]:
+    rows, steps, columns = outcome.target.shape
+    unknown = float(np.isnan(outcome.target).mean())
+    season = f"; mase: over the mean change in {outcome.season} steps of training" if outcome.season else ""
+    return [
+        f"forecasts: {rows:,} origins, every window of the split, {steps} steps ahead of {columns} columns, "
+        f"look-back {facts.look_back} steps; {100 * unknown:.2g} % of the values are unknown and left out",
+        f"units: errors of each column are divided by its deviation in training{season}",
+        "windows overlap: they are not independent, so that the intervals are too narrow",
+    ]
 
 
 def _objects(outcome: Outcome) -> str:

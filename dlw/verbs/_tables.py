@@ -37,6 +37,10 @@ def arrow_array(values: Sequence[Any]) -> pa.Array:
     which imports pandas (a third of a second)."""
     import pyarrow as pa
 
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        flat = pa.py_buffer(np.ascontiguousarray(values))
+        inner = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), values.size, [None, flat])
+        return pa.FixedSizeListArray.from_arrays(inner, values.shape[1])
     kinds = {type(value) for value in values}
     if kinds and kinds <= {str, type(None)}:
         return _text_array(values)

@@ -263,6 +263,7 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts
         found=frozenset(by for by in searched if getattr(options, by) is not None),
         resamples=recipe.evaluate.bootstrap,
         seed=recipe.seed,
+        look_back=max((spec.shape[0] for spec in trained.fitted.inputs.values() if spec.kind == "series"), default=0),
     )
 
 
@@ -291,6 +292,9 @@ def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:
     ]
     kept = judged.kept([*others, *targets])
     truth = {"truth" if len(targets) == 1 else f"truth_{name}": kept[name] for name in targets}
+    if judged.outcome.kind.startswith("forecast"):
+        came = judged.outcome.target
+        truth = {f"truth_{name}": came[:, :, place] for place, name in enumerate(judged.outcome.names)}
     answers = in_given_pixels(trained.task.decode(judged.answers), trained.fitted, table, judged.rows)
     taken = {"row", *truth, *answers}
     ids = {f"{name}_given" if name in taken else name: kept[name] for name in others}

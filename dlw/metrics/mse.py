@@ -1,0 +1,22 @@
+"""Mean squared error, averaged over targets; of forecasts in training deviations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dlw.metrics._values import FORECASTS, error, row_mean
+from dlw.metrics._weights import mean
+from dlw.specs import Outcome
+
+KINDS = ("values", "quantiles", *FORECASTS)
+HIGHER_IS_BETTER = False
+
+
+def per_row(outcome: Outcome) -> np.ndarray:
+    """Return the squared error [N], averaged over targets."""
+    return row_mean(np.square(error(outcome)))
+
+
+def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
+    """Return the weighted mean over rows."""
+    return mean(per_row(outcome), weight)
