@@ -17,19 +17,18 @@ def point(outcome: Outcome) -> np.ndarray:
 
 
 def error(outcome: Outcome) -> np.ndarray:
-    """Return point answer minus truth [N, T]; of forecasts in training deviations, NaN where the truth is unknown."""
+    """Return point answer minus truth [N, ...]; of forecasts in training deviations, NaN where the truth is unknown."""
     difference = point(outcome) - outcome.target
-    if outcome.kind not in FORECASTS:
-        return np.asarray(difference)
-    return (difference / np.asarray(outcome.scale, np.float32)).reshape(len(difference), -1)
+    return difference / np.asarray(outcome.scale, np.float32) if outcome.kind in FORECASTS else difference
 
 
-def row_mean(values_NT: np.ndarray) -> np.ndarray:
-    """Return the mean of each row over its known values, float64 [N]."""
-    is_known_NT = ~np.isnan(values_NT)
-    if is_known_NT.all():
-        return np.asarray(values_NT.mean(1, dtype=np.float64))
-    return np.asarray(np.where(is_known_NT, values_NT, 0).sum(1, dtype=np.float64) / np.maximum(is_known_NT.sum(1), 1))
+def row_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean of each row's known values: [N, ...] to float64 [N]."""
+    axes = tuple(range(1, values.ndim))
+    is_known = ~np.isnan(values)
+    if is_known.all():
+        return np.asarray(values.mean(axes, dtype=np.float64))
+    return np.asarray(np.where(is_known, values, 0).sum(axes, dtype=np.float64) / np.maximum(is_known.sum(axes), 1))
 
 
 def pinball(outcome: Outcome) -> np.ndarray:
@@ -38,5 +37,4 @@ def pinball(outcome: Outcome) -> np.ndarray:
     difference = outcome.target[..., None] - outcome.prediction
     if outcome.kind in FORECASTS:
         difference = difference / np.asarray(outcome.scale)[:, None]
-    loss = np.maximum(level_Q * difference, (level_Q - 1.0) * difference).mean(-1)
-    return row_mean(loss.reshape(len(loss), -1))
+    return row_mean(np.maximum(level_Q * difference, (level_Q - 1.0) * difference).mean(-1))

@@ -17,7 +17,7 @@ def per_row(outcome: Outcome) -> np.ndarray:
     low, high = outcome.prediction[..., 0], outcome.prediction[..., -1]
     is_inside = ((outcome.target >= low) & (outcome.target <= high)).astype(np.float64)
     is_inside[np.isnan(outcome.target)] = np.nan
-    return row_mean(is_inside.reshape(len(is_inside), -1))
+    return row_mean(is_inside)
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:

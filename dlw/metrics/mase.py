@@ -20,7 +20,7 @@ def per_row(outcome: Outcome) -> np.ndarray:
     if not outcome.seasonal_error:
         return np.full(len(outcome.target), np.nan)
     error_NHC = np.abs(point(outcome) - outcome.target) / np.asarray(outcome.seasonal_error, np.float32)
-    return row_mean(error_NHC.reshape(len(error_NHC), -1))
+    return row_mean(error_NHC)
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:

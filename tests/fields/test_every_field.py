@@ -54,6 +54,9 @@ COLUMNS: dict[str, pa.Array] = {
     ),
     "lists of boxes": pa.array([[{"bbox": [1, 1, 2, 3], "category_name": "ab"[row % 2]}] * row for row in range(6)]),
     "molecules": pa.array(["CCO", "c1ccccc1Cl", "C[N+](C)(C)C", "CC#N", "OC(=O)c1cccs1", "CCO"]),
+    "series": pa.array([[1.0, 2.0], [3.0, None, 5.0], [4.0], [0.5, 1.5], [2.0], [7.0, 8.0]]),
+    "series of records": pa.array([[{"a": 1.0 * row, "b": None if row == 2 else 2.0}] * 3 for row in range(6)]),
+    "series of lists": pa.array([[[1.0 * row, 2.0]] * (1 + row) for row in range(6)]),
     "picture bytes": pa.array([picture(shade)["bytes"] for shade in (0, 60, 120, 180, 240, 255)]),
 }
 ROLES = ("input", "target")

@@ -47,7 +47,14 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
     prediction = target + rng.normal(size=(rows, columns))
     if kind == "values":
         return Outcome(kind, prediction, target)
-    return Outcome(kind, np.stack([prediction - 1, prediction, prediction + 1], -1), target, levels=(0.1, 0.5, 0.9))
+    quantiles = np.stack([prediction - 1, prediction, prediction + 1], -1)
+    if kind == "quantiles":
+        return Outcome(kind, quantiles, target, levels=(0.1, 0.5, 0.9))
+    steps = {"scale": tuple(range(1, columns + 1)), "season": 2, "seasonal_error": (2.0,) * columns}
+    if kind == "forecast":
+        return Outcome(kind, prediction[:, None].repeat(2, 1), target[:, None].repeat(2, 1), **steps)
+    quantiles, target = quantiles[:, None].repeat(2, 1), target[:, None].repeat(2, 1)
+    return Outcome(kind, quantiles, target, levels=(0.1, 0.5, 0.9), **steps)
 
 
 def load(name: str) -> ModuleType:
@@ -252,7 +259,19 @@ LABELS: dict[str, Reference] = {
         sample_weight=None if w is None else np.broadcast_to(w[:, None], o.target.shape)[o.target >= 0],
     ),
 }
+
+
+def scaled(outcome: Outcome, scale: tuple[float, ...]) -> Outcome:
+    """Return a forecast with steps and columns side by side, each column over its scale."""
+    width = np.asarray(scale)
+    target = (outcome.target / width).reshape(len(outcome.target), -1)
+    prediction = outcome.prediction / (width[:, None] if outcome.prediction.ndim == 4 else width)
+    prediction = prediction.reshape(*target.shape, *outcome.prediction.shape[3:])
+    return Outcome("values", prediction, target, levels=outcome.levels)
+
+
 VALUES: dict[str, Reference] = {
+    "mse": lambda o, w: sk.mean_squared_error(o.target, o.prediction, sample_weight=w),
     "rmse": lambda o, w: sk.root_mean_squared_error(o.target, o.prediction, sample_weight=w),
     "mae": lambda o, w: sk.mean_absolute_error(o.target, o.prediction, sample_weight=w),
     "mape": lambda o, w: sk.mean_absolute_percentage_error(o.target, o.prediction, sample_weight=w),
@@ -269,6 +288,17 @@ QUANTILES: dict[str, Reference] = {
         )
     ),
     "coverage": lambda o, w: float(np.average((np.abs(o.target - o.prediction[..., 1]) <= 1).mean(1), weights=w)),
+}
+QUANTILES["crps"] = lambda o, w: 2 * QUANTILES["pinball"](o, w)
+FORECASTS: dict[str, Reference] = {
+    "mse": lambda o, w: VALUES["mse"](scaled(o, o.scale), w),
+    "mae": lambda o, w: VALUES["mae"](scaled(o, o.scale), w),
+    "mase": lambda o, w: VALUES["mae"](scaled(o, o.seasonal_error), w),
+}
+FORECAST_QUANTILES: dict[str, Reference] = {
+    **{name: lambda o, w, r=r: r(replace(o, prediction=o.prediction[..., 1]), w) for name, r in FORECASTS.items()},
+    **{name: lambda o, w, n=name: QUANTILES[n](scaled(o, o.scale), w) for name in ("pinball", "crps")},
+    "coverage": lambda o, w: QUANTILES["coverage"](scaled(o, (1.0,) * len(o.scale)), w),
 }
 VECTORS: dict[str, Reference] = {
     "recall_at_1": lambda o, w: retrieval(o, w, lambda hits: hits[0]),
@@ -295,6 +325,8 @@ REFERENCES = [
     *[("labels", 3, name, reference) for name, reference in LABELS.items()],
     *[("values", 2, name, reference) for name, reference in VALUES.items()],
     *[("quantiles", 2, name, reference) for name, reference in QUANTILES.items()],
+    *[("forecast", 2, name, reference) for name, reference in FORECASTS.items()],
+    *[("forecast_quantiles", 2, name, reference) for name, reference in FORECAST_QUANTILES.items()],
     *[("vectors", 9, name, reference) for name, reference in VECTORS.items()],
     *[("scores", 2, name, reference) for name, reference in SCORES.items()],
 ]

@@ -64,7 +64,7 @@ LAYOUTS = (
     *("one.parquet", "one.csv", "one.tsv", "one.jsonl", "one.json", "one.png"),
     *("parquet-splits", "csv-splits", "jsonl-splits", "classes", "classes-splits", "arrow", "arrow-splits"),
 )
-ASKED_BY_NAME = {"hub", "windows", "coco", "voc", "yolo", "mask_folder"}
+ASKED_BY_NAME = {"hub", "windows", "series", "coco", "voc", "yolo", "mask_folder"}
 """Sources that claim no path of their own accord."""
 
 

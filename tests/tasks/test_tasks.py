@@ -32,6 +32,13 @@ TARGETS = {
     "boxes": FieldSpec(
         "boxes", (2, 5), "float32", ("o",), (2,), ("cat", "dog"), {"counts": [[3, 2]], "picture": [[16, 16]]}
     ),
+    "series": FieldSpec(
+        "series",
+        (2, 2),
+        "float32",
+        ("p", "q"),
+        statistics={"mean": [0.0, 5.0], "std": [1.0, 2.0], "season": [2, 2], "seasonal_error": [1.0, 3.0]},
+    ),
 }
 ENCODED = {
     "category": np.array([0, 1, 2, 1]),
@@ -43,6 +50,7 @@ ENCODED = {
         np.float32,
     ),
 }
+ENCODED["series"] = np.array([[[0, 4], [1, 9]], *[[[-1, 5], [np.nan, 6]]] * 2, [[2, 1], [0, 5]]], np.float32)
 CASES = [(name, kind) for name in registry.names("tasks") for kind in registry.load("tasks", name).TARGETS]
 
 
@@ -55,6 +63,9 @@ def build(name: str, kind: str, **options: object) -> Task:
 def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
     if task.output.kind == "points":
         return points(task.output.size).requires_grad_(), torch.from_numpy(ENCODED[kind])
+    if task.output.kind == "forecast":
+        random = torch.randn(4, task.output.steps, task.output.size, generator=torch.Generator().manual_seed(0))
+        return random.requires_grad_(), torch.from_numpy(ENCODED[kind])
     places = {"map": TARGETS[kind].shape, "error": (2, 3)}.get(task.output.kind, ())
     out = torch.randn(4, task.output.size, *places, generator=torch.Generator().manual_seed(0))
     out = out.abs() if task.output.kind == "error" else out
