@@ -11,7 +11,7 @@ complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict expor
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe' -a recipe -d 'Check, show, compare, write and copy recipes'
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe' -l version -d 'Show the version and exit'
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe' -l help -d 'Show the help'
-complete -c dlw -n '__fish_seen_subcommand_from train' -a 'bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud'
+complete -c dlw -n '__fish_seen_subcommand_from train' -a 'bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud'
 complete -c dlw -n '__fish_seen_subcommand_from train' -F
 complete -c dlw -n '__fish_seen_subcommand_from train' -l out -r -F -d 'The run directory [default: runs/NAME-N]'
 complete -c dlw -n '__fish_seen_subcommand_from train' -l resume -r -F -d 'Continue this run, or the newest, where it stopped'
@@ -55,7 +55,7 @@ complete -c dlw -n '__fish_seen_subcommand_from export' -l code -r -F -d 'Add a 
 complete -c dlw -n '__fish_seen_subcommand_from export' -l json -d 'Print exactly one JSON object on stdout'
 complete -c dlw -n '__fish_seen_subcommand_from export' -l quiet -s q -d 'Print results and warnings only'
 complete -c dlw -n '__fish_seen_subcommand_from export' -l help -d 'Show the help'
-complete -c dlw -n '__fish_seen_subcommand_from benchmark' -a 'bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud'
+complete -c dlw -n '__fish_seen_subcommand_from benchmark' -a 'bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -F
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l batch-sizes -x -d 'Rows per call [default: the recipe\'s, else 1,64]'
 complete -c dlw -n '__fish_seen_subcommand_from benchmark' -l save -r -F -d 'Keep the figures as JSON'
@@ -85,14 +85,14 @@ complete -c dlw -n '__fish_seen_subcommand_from recipe; and not __fish_seen_subc
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and not __fish_seen_subcommand_from check show diff schema new copy' -a new -d 'Write a recipe for data of your own'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and not __fish_seen_subcommand_from check show diff schema new copy' -a copy -d 'Copy an installed recipe, to change it'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and not __fish_seen_subcommand_from check show diff schema new copy' -l help -d 'Show the help'
-complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -a 'bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud'
+complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -a 'bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -F
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -l set -s s -x -d 'Change a value of the recipe, in YAML; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -l sandbox -d 'Refuse data and `extends` outside the recipe\'s folder and DLW_DATA'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -l json -d 'Print exactly one JSON object on stdout'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from check' -l help -d 'Show the help'
-complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -a 'bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud'
+complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -a 'bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -F
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -l set -s s -x -d 'Change a value of the recipe, in YAML; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -l resolved -d 'With every default filled in, also the plug-ins\''
@@ -100,7 +100,7 @@ complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcomma
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -l json -d 'Print exactly one JSON object on stdout'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from show' -l help -d 'Show the help'
-complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from diff' -a 'bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud'
+complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from diff' -a 'bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from diff' -F
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from diff' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from diff' -l json -d 'Print exactly one JSON object on stdout'
@@ -111,5 +111,5 @@ complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcomma
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l out -s o -r -F -d 'Write here instead of stdout'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l quiet -s q -d 'Print results and warnings only'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l help -d 'Show the help'
-complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from copy' -a 'bccd camvid digits digits_anomaly digits_boxes digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins vehicle_claims_fraud'
+complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from copy' -a 'bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from copy' -l help -d 'Show the help'

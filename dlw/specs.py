@@ -45,6 +45,7 @@ class FieldSpec:
       graph     int16 [T, F], one step per atom: properties, the first above 0, then for each neighbour its step counted
                 from 1 and the bond's id, 0 for none; zeros after the end. sizes hold the ids of each property, then
                 of bonds
+      none      int64 [], always -1: the target of a task that learns from its inputs and is told no answer
     `mask` and `boxes` are targets only; `labels` names their classes. As a *target*, a category has no id 0: ids run
     from 0 to sizes[0] - 1 and `labels` names them; statistics hold `counts`: for a category one list of rows per id,
     for labels one [no, yes, not known] per label, for masks and boxes the pixels or boxes per class. Boxes also
@@ -79,6 +80,9 @@ class FieldSpec:
         )
 
 
+NO_TARGET = FieldSpec("none", (), "int64")
+
+
 @dataclass(frozen=True)
 class OutputSpec:
     """What a task wants from the network, by `kind`:
@@ -91,6 +95,8 @@ class OutputSpec:
               h steps and w channels
       forecast  float [B, steps, size]: the `steps` after the end of the input series, in its units; a step holds for
               each of `columns` one value, or one per quantile level side by side
+      clusters  float [B, 1 + 2 size + D]: how badly the row is rebuilt, its log-density in each of `size` clusters but
+              for a constant, its squared distance from the middle of each, and the row itself as D standardised values
 
     For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
     members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
@@ -122,6 +128,7 @@ class Outcome:
     scores    float64 [N], higher is stranger    int64 [N], 1 where strange
     forecast  float32 [N, H, C] in the user's units  float32 [N, H, C], NaN where not known
     forecast_quantiles  float32 [N, H, C, Q]     float32 [N, H, C]; `levels` holds the Q levels
+    clusters  float [N, K] probabilities         int64 [N], a hidden class, -1 where not known
     """
 
     kind: str
@@ -141,10 +148,12 @@ class Outcome:
     scores are averages over the groups; of a series, the rows of a group are in the order of time."""
     is_found: np.ndarray | None = None
     """Of vectors, bool [N]: True where a row is only found, False where it only searches; None: each row does both."""
+    positions: np.ndarray | None = None
+    """Of clusters, float [N, D]: where each row lies among the standardised inputs."""
     whole: Outcome | None = None
-    """Of some vectors of an outcome, the outcome that they search; None: they search one another."""
+    """Of some vectors or clusters of an outcome, the outcome that they lie in; None: they are all there is."""
     places: np.ndarray | None = None
-    """Of some vectors of an outcome, int64 [N]: where each stands in `whole`."""
+    """Of some vectors or clusters of an outcome, int64 [N]: where each stands in `whole`."""
     scale: tuple[float, ...] = ()
     """Of forecasts: what errors of each of the C columns are divided by, its deviation in training."""
     season: int = 0
@@ -183,8 +192,8 @@ class Outcome:
         return Outcome("classes", np.stack([1.0 - p, p], axis=1), self.target[known].astype(np.int64))
 
     def take(self, rows: np.ndarray) -> Outcome:
-        """Return the outcome of some rows (indices or a mask); vectors go on searching all."""
-        if self.kind != "vectors":
+        """Return the outcome of some rows (indices or a mask); vectors and clusters go on lying among all."""
+        if self.kind not in ("vectors", "clusters"):
             group = None if self.group is None else self.group[rows]
             return replace(self, prediction=self.prediction[rows], target=self.target[rows], group=group)
         places = np.arange(len(self.target)) if self.places is None else self.places
@@ -194,6 +203,7 @@ class Outcome:
             target=self.target[rows],
             group=None if self.group is None else self.group[rows],
             is_found=None if self.is_found is None else self.is_found[rows],
+            positions=None if self.positions is None else self.positions[rows],
             whole=self.whole or self,
             places=places[rows],
         )

@@ -29,7 +29,7 @@ from dlw.engine.nonfinite import explain_loss, explain_tensors, not_finite
 from dlw.engine.optimizers import Optimizer
 from dlw.engine.progress import Plan, Progress
 from dlw.errors import NonFiniteError
-from dlw.models._base import Filled
+from dlw.models._base import Filled, Refitted
 from dlw.progress import Listener
 from dlw.recipe.schema import Scheduler, Train
 from dlw.specs import INDEX, MOST_ROWS_AT_ONCE, TARGET, Outcome
@@ -99,6 +99,7 @@ def run(
 
         # Score the validation split where it is due, unless that happened before a stop.
         if plan.is_validation_due(progress):
+            refit(job)
             outcome = _validate(job, progress, meter, is_stopped)
             if outcome is None:
                 save(is_best=False)
@@ -132,6 +133,20 @@ def fill(job: Job, progress: Progress) -> None:
             job.network.collect({name: tensor for name, tensor in batch.items() if name in job.inputs})
     job.network.settle()
     progress.step += 1
+
+
+@torch.no_grad()
+def refit(job: Job) -> None:
+    """Fit the parts of the network, and of its average, that are fitted to all training rows; most have none."""
+    for network in (job.network, job.average.network if job.average else None):
+        if isinstance(network, Refitted):
+            was_training = job.network.training
+            job.network.eval()
+            for batch in job.train.stream(sequential_plan(job.train.num_rows, job.answer_rows)):
+                with job.hardware.autocast():
+                    network.look({name: tensor for name, tensor in batch.items() if name in job.inputs})
+            network.refit()
+            job.network.train(was_training)
 
 
 def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) -> None:

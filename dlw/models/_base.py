@@ -37,6 +37,22 @@ class Filled(Protocol):
         ...
 
 
+@runtime_checkable
+class Refitted(Protocol):
+    """A network that is trained by steps and has a part that is fitted to all training rows before each validation.
+
+    Both are called without gradients and in evaluation mode. What `refit` leaves is a function of the weights alone.
+    """
+
+    def look(self, batch: Mapping[str, Tensor]) -> None:
+        """Take in some training rows, `{group: tensor}`; every row comes once, in order."""
+        ...
+
+    def refit(self) -> None:
+        """Fit the part to what was taken in, and forget it; called once, after the last row."""
+        ...
+
+
 class Backbone(BaseModel):
     """Weights to start from."""
 

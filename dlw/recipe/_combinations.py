@@ -17,6 +17,7 @@ from dlw.recipe._scoring import SPLITS, conditions, metrics, monitor, outcomes, 
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
 from dlw.recipe._view import Report, View, in_prose, name_of, that_fit
+from dlw.specs import NO_TARGET
 
 
 def check_combinations(view: View) -> Iterator[Report]:
@@ -69,12 +70,13 @@ def _target(view: View) -> Iterator[Report]:
         return
     if not view.get("data", "target"):
         yield from _own_target(view, task)
+    learned = [kind for kind in task.TARGETS if kind != NO_TARGET.kind]
     for column, kind in kinds.items():
         if kind not in task.TARGETS:
             fitting = [name for name in registry.names("tasks") if kind in registry.load("tasks", name).TARGETS]
             yield (
                 ("data", "target", column),
-                f"task {name_of(task)} learns {in_prose(task.TARGETS)}, this field is {kind}"
+                f"task {name_of(task)} learns {in_prose(learned)}, this field is {kind}"
                 f"{that_fit('tasks', fitting, kind)}",
             )
     if len(set(kinds.values())) > 1:
@@ -85,6 +87,8 @@ def _target(view: View) -> Iterator[Report]:
 def _own_target(view: View, task: ModuleType) -> Iterator[Report]:
     """Refuse a recipe without a target column whose task cannot learn from the inputs alone."""
     own = getattr(task, "OWN_TARGETS", ())
+    if NO_TARGET.kind in task.TARGETS:
+        return
     if not own:
         yield ("data", "target"), f"is required{missing_hint(('data', 'target'), None)}"
         return

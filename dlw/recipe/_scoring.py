@@ -12,6 +12,7 @@ from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
 from dlw.recipe._view import Report, View, in_prose
 from dlw.recipe.conditions import EXAMPLES, parse
+from dlw.specs import NO_TARGET
 
 SPLITS = ("train", "validation", "test")
 
@@ -89,7 +90,8 @@ def outcomes(view: View) -> tuple[str, ...]:
     kinds = set(view.fields("target").values())
     task = view.plugins.get(("task",))
     if task is not None and not view.get("data", "target"):
-        kinds = {kind for kind in view.fields("inputs").values() if kind in getattr(task, "OWN_TARGETS", ())}
+        own = {kind for kind in view.fields("inputs").values() if kind in getattr(task, "OWN_TARGETS", ())}
+        kinds = {NO_TARGET.kind} & set(task.TARGETS) or own
     if len(kinds) != 1 or task is None or not kinds <= set(task.TARGETS):
         return ()
     given: tuple[str, ...] = task.TARGETS[kinds.pop()]

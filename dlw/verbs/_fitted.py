@@ -14,7 +14,7 @@ from dlw.errors import DataError, did_you_mean
 from dlw.fields._base import Beside, Field, Role, State
 from dlw.progress import Listener
 from dlw.recipe.schema import Block, Recipe
-from dlw.specs import TARGET, Arrays, FieldSpec, pack_arrays, pack_specs, ragged_kinds
+from dlw.specs import NO_TARGET, TARGET, Arrays, FieldSpec, pack_arrays, pack_specs, ragged_kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,6 +82,8 @@ class Fitted:
         """The packed target, or the input that is its own; a category is a plain number per row: shape ()."""
         if self.own_target is not None:
             return self.inputs[self.own_target]
+        if not self._used("target"):
+            return NO_TARGET
         packed = next(iter(pack_specs({column.name: column.spec for column in self._used("target")}).values()))
         return replace(packed, shape=()) if packed.kind == "category" else packed
 
@@ -145,7 +147,9 @@ class Fitted:
     def _pack(self, arrays: Arrays, with_target: bool) -> Arrays:
         inputs = {column.name: column.spec for column in self._used("input")}
         packed = pack_arrays(arrays, inputs)
-        if with_target and self.own_target is None:
+        if with_target and self.target == NO_TARGET:
+            packed[TARGET] = np.full(len(next(iter(packed.values()))), -1, np.int64)
+        elif with_target and self.own_target is None:
             targets = pack_arrays(arrays, {column.name: column.spec for column in self._used("target")})
             target = next(iter(targets.values()))
             packed[TARGET] = target[:, 0] if self.target.kind == "category" else target
@@ -205,7 +209,8 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
     if not fitted.inputs:
         raise DataError("no input column is left: each is constant or empty in the training split")
     if not recipe.data.target:
-        return replace(fitted, own_target=_own_target(recipe, fitted))
+        is_own = NO_TARGET.kind not in registry.load("tasks", recipe.task.type).TARGETS
+        return replace(fitted, own_target=_own_target(recipe, fitted)) if is_own else fitted
     targets = {column.spec.kind for column in columns if column.role == "target"}
     names = [column.name for column in columns if column.role == "target"]
     if len(targets) > 1 or ("category" in targets and len(names) > 1):

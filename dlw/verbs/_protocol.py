@@ -114,6 +114,8 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
         return [_pixels(outcome, facts)]
     if outcome.kind in ("forecast", "forecast_quantiles"):
         return _forecasts(outcome, facts)
+    if outcome.kind == "clusters":
+        return [_clusters(outcome)]
     if outcome.kind not in ("classes", "labels", "values", "quantiles"):
         return []
     columns = outcome.prediction.shape[1]
@@ -174,6 +176,14 @@ def _pixels(outcome: Outcome, facts: Facts) -> str:
     if len(outcome.names) == 2:
         return f"{told}; dice is that of {outcome.names[outcome.positive]} ({facts.positive_from})"
     return f"{told}; mean_iou and dice are means over {len(outcome.names)} classes"
+
+
+def _clusters(outcome: Outcome) -> str:
+    told = f"clusters: {outcome.prediction.shape[1]}, found in the training rows without labels"
+    known = int((outcome.target >= 0).sum())
+    if known:
+        told += f"; ari and nmi compare them with the classes of {known:,} rows, hidden until now"
+    return f"{told}; silhouette is measured among the standardised inputs"
 
 
 def _search(outcome: Outcome) -> str:

@@ -11,7 +11,8 @@ import torch
 from dlw import registry
 from dlw.engine.inference import Predictor, answer_arrays
 from dlw.exporters._base import Artifact
-from dlw.specs import Arrays, FieldSpec, ragged_kinds
+from dlw.models._base import Refitted
+from dlw.specs import NO_TARGET, Arrays, FieldSpec, ragged_kinds
 
 EDGES = [sorted({-2.0, -1.0, 0.0, float(column + 1)}) for column in range(3)]
 SPECS = {
@@ -30,6 +31,7 @@ TASKS = {
         "detection",
         FieldSpec("boxes", (4, 5), "float32", ("o",), (3,), LABELS, {"counts": [[5, 5, 5]], "picture": [[16, 16]]}),
     ),
+    "clusters": ("clustering", NO_TARGET),
     "error": ("anomaly", FieldSpec("category", (), "int64", ("label",), (1,), ("fine",), {"counts": [[5]]})),
 }
 """For every kind of output a task, with its target."""
@@ -95,6 +97,10 @@ def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
     network = plugin.build(plugin.Settings.model_validate(small), inputs, task.output)
     for parameter in network.parameters():  # some networks begin as constants, which every export gets right
         torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim > 1 else parameter.data.add_(0.1)
+    if isinstance(network, Refitted):
+        with torch.no_grad():
+            network.eval().look({key: torch.from_numpy(array) for key, array in rows(inputs, 40).items()})
+            network.refit()
     predictor = Predictor(network, task).eval()
     onnx = registry.load("exporters", "onnx")
     onnx.export(predictor, rows(inputs, 3), tmp_path, onnx.Settings(), tuple(ragged_kinds(inputs)))

@@ -35,6 +35,9 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
     if kind == "vectors":
         vectors = rng.normal(size=(rows, 4)).astype(np.float32)
         return Outcome(kind, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), rng.integers(0, columns, rows))
+    if kind == "clusters":
+        positions = np.concatenate([rng.normal(size=(rows, 2)), np.zeros((rows, 1))], axis=1)
+        return Outcome(kind, rng.random((rows, columns)), rng.integers(-1, 2, rows), positions=positions)
     if kind == "scores":
         return Outcome(kind, np.round(rng.random(rows) * 20), rng.integers(0, 2, rows))
     if kind == "map":
@@ -134,6 +137,22 @@ def at_recall(y: np.ndarray, p: np.ndarray, sample_weight: np.ndarray | None = N
 
 def one_vs_rest(o: Outcome, w: np.ndarray | None, function: Callable[..., float]) -> float:
     return float(np.mean([function(o.target == k, o.prediction[:, k], sample_weight=w) for k in range(3)]))
+
+
+def partition(function: Callable[..., float]) -> Reference:
+    """Return a reference that compares two partitions and knows no weights: rows are repeated."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        rows = np.flatnonzero(o.target >= 0)
+        rows = np.repeat(rows, np.ones(len(rows), int) if w is None else w[rows].astype(int))
+        return float(function(o.target[rows], best(o)[rows]))
+
+    return reference
+
+
+def silhouette(o: Outcome, w: np.ndarray | None) -> float:
+    """Average the silhouettes that the rows have among all rows."""
+    return float(np.average(sk.silhouette_samples(o.positions, best(o)), weights=w))
 
 
 def pixels(function: Callable[..., float], **options: Any) -> Reference:
@@ -316,7 +335,13 @@ MAPS: dict[str, Reference] = {
     "pixel_accuracy": pixels(sk.accuracy_score),
 }
 BOXES: dict[str, Reference] = {"map": repeated_boxes(0), "map50": repeated_boxes(1)}
+CLUSTERS: dict[str, Reference] = {
+    "ari": partition(sk.adjusted_rand_score),
+    "nmi": partition(sk.normalized_mutual_info_score),
+    "silhouette": silhouette,
+}
 REFERENCES = [
+    *[("clusters", 4, name, reference) for name, reference in CLUSTERS.items()],
     *[("boxes", 3, name, reference) for name, reference in BOXES.items()],
     *[("map", 3, name, reference) for name, reference in MAPS.items()],
     ("map", 2, "dice", lambda o, w: pixels(sk.f1_score, pos_label=o.positive)(o, w)),
@@ -385,6 +410,20 @@ def test_r2_of_a_constant_truth_is_undefined() -> None:
     """There is no variance to explain."""
     rows = Outcome("values", np.array([[1.0], [2.0]]), np.array([[3.0], [3.0]]))
     assert math.isnan(load("r2").compute(rows, None))
+
+
+@pytest.mark.parametrize("name", ["ari", "nmi"])
+def test_one_group_against_one_class_is_no_mistake(name: str) -> None:
+    """As scikit-learn has it; and there is nothing to compare without known classes."""
+    together = Outcome("clusters", np.tile([0.9, 0.1], (5, 1)), np.zeros(5, np.int64))
+    assert load(name).compute(together, None) == 1.0
+    assert math.isnan(load(name).compute(replace(together, target=np.full(5, -1)), None))
+
+
+def test_a_row_alone_in_its_cluster_has_no_silhouette_and_one_cluster_has_none() -> None:
+    rows = Outcome("clusters", np.eye(2)[[0, 0, 1]], np.full(3, -1), positions=np.array([[0.0], [1.0], [5.0]]))
+    assert load("silhouette").compute(rows, None) == pytest.approx((4 / 5 + 3 / 4 + 0) / 3)
+    assert math.isnan(load("silhouette").compute(replace(rows, prediction=np.eye(2)[[0, 0, 0]]), None))
 
 
 def test_vectors_meet_only_in_their_group_and_found_rows_do_not_search() -> None:

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from dlw import registry
-from dlw.specs import FieldSpec
+from dlw.specs import NO_TARGET, FieldSpec
 from dlw.tasks._base import Task
 
 TARGETS = {
+    "none": NO_TARGET,
     "category": FieldSpec("category", (1,), "int64", ("kind",), (3,), ("a", "b", "c"), {"counts": [[5, 3, 2]]}),
     "labels": FieldSpec(
         "labels", (2,), "int8", ("x", "y"), labels=("x", "y"), statistics={"counts": [[5, 3, 2], [1, 9, 0]]}
@@ -41,6 +42,7 @@ TARGETS = {
     ),
 }
 ENCODED = {
+    "none": np.full(4, -1),
     "category": np.array([0, 1, 2, 1]),
     "labels": np.array([[1, 0], [-1, 1], [0, -1], [-1, -1]], np.int8),
     "number": np.array([[0.0, 40.0], [3.0, 50.0], [9.0, 20.0], [1.0, 60.0]], np.float32),
@@ -66,6 +68,9 @@ def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
     if task.output.kind == "forecast":
         random = torch.randn(4, task.output.steps, task.output.size, generator=torch.Generator().manual_seed(0))
         return random.requires_grad_(), torch.from_numpy(ENCODED[kind])
+    if task.output.kind == "clusters":
+        out = torch.rand(4, 1 + 2 * task.output.size + 3, generator=torch.Generator().manual_seed(0))
+        return out.requires_grad_(), torch.from_numpy(ENCODED[kind])
     places = {"map": TARGETS[kind].shape, "error": (2, 3)}.get(task.output.kind, ())
     out = torch.randn(4, task.output.size, *places, generator=torch.Generator().manual_seed(0))
     out = out.abs() if task.output.kind == "error" else out
@@ -92,7 +97,8 @@ def test_loss_is_per_row_and_reaches_every_output(name: str, kind: str) -> None:
     losses.mean().backward()
     assert out.grad is not None
     is_learned = out.grad.abs().sum(0) > 0
-    assert is_learned[:, 7:].all() if task.output.kind == "points" else is_learned.all()
+    learned = {"points": np.s_[:, 7:], "clusters": np.s_[:1]}.get(task.output.kind, np.s_[:])
+    assert is_learned[learned].all()
     assert torch.allclose(task.loss(out.bfloat16(), target), losses, rtol=0.05, atol=0.05)
 
 

@@ -34,6 +34,7 @@ _TABLE = {
     "target": {"answer": "category"},
     "augment": [{"type": "column_dropout", "probability": 0.2}, {"type": "number_noise"}],
 }
+_ALONE = {**_TABLE, "target": {}}
 _PICTURES = {
     "source": "squares.csv",
     "inputs": {"picture": {"type": "image", "height": 8, "width": 8, "channels": 3}},
@@ -51,11 +52,16 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
     "resnet": (_PICTURES, {"widths": [4], "depths": [1], "dropout": 0.2}),
     "vit": (_PICTURES, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
+    "cluster_autoencoder": (_ALONE, {"widths": [8], "code": 3, "noise": 0.5}),
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
 
-TASKS = {"people.csv": "classification", "squares.csv": "classification", "rectangles.parquet": "detection"}
+TASKS: dict[str, Any] = {
+    "detector": "detection",
+    "cluster_autoencoder": {"type": "clustering", "clusters": 2},
+}
+"""By family; all others classify."""
 MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles}
 """By the name of the data."""
 
@@ -80,7 +86,7 @@ def write_recipe(
     block, decay = OPTIMIZERS[optimizer]
     recipe = {
         "name": "tiny",
-        "task": TASKS[name],
+        "task": TASKS.get(family, "classification"),
         "data": {
             **data,
             "splits": {"train": f"train[:{TRAIN_ROWS}]", "validation": f"train[{TRAIN_ROWS}:]"},
