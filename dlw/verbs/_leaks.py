@@ -51,8 +51,12 @@ def row_codes(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> dict[st
 def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
     import pyarrow as pa
 
-    joined = pa.chunked_array([chunk for part in parts for chunk in _plain(part).chunks])
-    return to_codes(joined)[0] + 1
+    plain = [_plain(part) for part in parts]
+    kinds = {part.type for part in plain}
+    if len(kinds) > 1:  # tables that were read apart: 1 is 1.0
+        is_number = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
+        plain = [part.cast(pa.float64() if is_number else pa.large_string()) for part in plain]
+    return to_codes(pa.chunked_array([chunk for part in plain for chunk in part.chunks]))[0] + 1
 
 
 def _plain(part: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -213,3 +213,11 @@ def test_auto_with_nothing_left_is_an_error() -> None:
 def test_named_inputs_stay_as_they_are() -> None:
     made = recipe(inputs={"x": "number"})
     assert resolve_inputs(made, pa.table({"x": [1], "y": ["a"]}), Silent()) is made
+
+
+def test_rows_of_two_tables_are_compared_by_value() -> None:
+    """Whole numbers in one table and fractions in the other, words and their dictionary."""
+    one = pa.table({"size": [1, 2, 3], "town": ["Graz", "Linz", "Wien"]})
+    other = pa.table({"size": [3.0, 2.0, 2.5], "town": pa.array(["Wien", "Graz", "Linz"]).dictionary_encode()})
+    codes = row_codes({"one": one, "other": other}, ["size", "town"])
+    assert np.isin(codes["other"], codes["one"]).tolist() == [True, False, False]
