@@ -35,7 +35,7 @@ def test_every_option_has_help() -> None:
         (["tr"], {"train"}),
         (["recipe", ""], {"check", "show", "diff", "schema", "new", "copy"}),
         (["train", "--re"], {"--resume"}),
-        (["train", "pengu"], {"penguins"}),
+        (["train", "pengu"], {"penguins", "penguins_clusters"}),
         (["-s", "a=b", "train", "pengu"], set()),
         (["evaluate", "x", "--split", ""], {"train", "validation", "test"}),
         (["export", "x", "--format", "on"], {"onnx"}),
