@@ -86,7 +86,7 @@ def _confusion(outcome: Outcome) -> Markup:
     size = outcome.prediction.shape[1]
     names = outcome.names or tuple(map(str, range(size)))
     counts = np.zeros((size, size), np.int64)
-    np.add.at(counts, (outcome.target, outcome.prediction.argmax(1)), 1)
+    np.add.at(counts, (outcome.target, outcome.decision), 1)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     head = tag("tr", tag("th", "true \\ answered", scope="col"), *(tag("th", name, scope="col") for name in names))
     lines = [

@@ -23,7 +23,7 @@ def badness(outcome: Outcome) -> np.ndarray | None:
     """Return how wrong each row is, float64 [N]; None for kinds that have no order of mistakes."""
     rows = np.arange(len(outcome.target))
     if outcome.kind == "classes":
-        wrong = outcome.prediction.argmax(1) != outcome.target
+        wrong = outcome.decision != outcome.target
         return np.where(wrong, 1.0 - outcome.prediction[rows, outcome.target].astype(np.float64), -1.0)
     if outcome.kind == "values":
         spread = np.maximum(outcome.target.std(0), 1e-12)
@@ -65,7 +65,7 @@ def _shown_columns(table: pa.Table) -> list[str]:
 def _said(outcome: Outcome, row: int) -> dict[str, Any]:
     if outcome.kind == "classes":
         names: Sequence[Any] = outcome.names or range(outcome.prediction.shape[1])
-        answer, truth = int(outcome.prediction[row].argmax()), int(outcome.target[row])
+        answer, truth = int(outcome.decision[row]), int(outcome.target[row])
         said, given = outcome.prediction[row, answer], outcome.prediction[row, truth]
         return {"true": f"{names[truth]} ({given:.1%})", "answered": f"{names[answer]} ({said:.1%})"}
     names = outcome.names or [f"target {place}" for place in range(outcome.target.shape[1])]
