@@ -44,6 +44,7 @@ _PLAIN_WORDS = {
     "found unexpected end of stream": "a quote is opened and never closed",
     "found undefined tag handle": "YAML tags are not allowed; recipes cannot name Python objects",
     "found unexpected ':'": "`:` needs a space after it; text with `:` inside needs quotes",
+    "exceeded maximum nesting depth": f"nested deeper than {MAX_DEPTH} levels, the limit for a recipe",
     "found unknown escape character": 'unknown escape in "..."; use single quotes for a plain backslash',
 }
 
@@ -215,7 +216,7 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return Node(None, self._place(event), None, self.origin)
         if depth >= MAX_DEPTH:
-            self._stop(event, f"nested deeper than {MAX_DEPTH} levels, the limit for a recipe")
+            self._stop(event, _PLAIN_WORDS["exceeded maximum nesting depth"])
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Node] = []
             while not isinstance(item := next(events), yaml.SequenceEndEvent):

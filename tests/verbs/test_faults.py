@@ -121,7 +121,7 @@ def num_calls(recipe: Path, folder: Path) -> int:
 
 @pytest.mark.withstands("training killed at its disk calls", case="F01")
 @pytest.mark.parametrize("stride", [53, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(5400)
 def test_killed_at_the_calls_of_a_whole_training(
     recipe: Path, straight: dict[str, bytes], tmp_path: Path, stride: int, tally: Tally
 ) -> None:
@@ -511,7 +511,7 @@ def test_a_run_elsewhere_goes_on(recipe: Path, straight: dict[str, bytes], tmp_p
 
 
 @pytest.mark.withstands("faults", case="F26")
-@pytest.mark.parametrize(("field", "value"), [("threads", 7), ("torch", "2.0.0"), ("cpu_capability", "AVX512")])
+@pytest.mark.parametrize(("field", "value"), [("threads", 7), ("torch", "2.0.0"), ("cpu_capability", "another")])
 def test_an_inexact_resume_is_refused_by_name(
     recipe: Path, tmp_path: Path, field: str, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
