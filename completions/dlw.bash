@@ -20,7 +20,7 @@ _dlw() {
         --format) COMPREPLY=($(compgen -W "onnx safetensors torch_export" -- "$current")); return ;;
     esac
     case "$command" in
-        "") words="train evaluate predict export benchmark list runs doctor recipe" options="--version --help" ;;
+        "") words="train evaluate predict export benchmark list runs doctor recipe data" options="--version --help" ;;
         "train") words="bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud" options="--out --resume --set -s --device --threads --workers --dry-run --allow-inexact --sandbox --code --json --quiet -q --help" files=1 ;;
         "evaluate") words="" options="--split --data --slice --require --code --json --quiet -q --help" files=1 ;;
         "predict") words="" options="--output -o --keep --draw --index --matches --tile --threads --code --json --quiet -q --help" files=1 ;;
@@ -36,6 +36,8 @@ _dlw() {
         "recipe schema") words="" options="--help" ;;
         "recipe new") words="" options="--target --out -o --quiet -q --help" files=1 ;;
         "recipe copy") words="bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track esol tox21 etth1 adult_census ames_housing cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud" options="--help" ;;
+        "data") words="check" options="--help" ;;
+        "data check") words="" options="--set -s --sandbox --code --json --quiet -q --help" files=1 ;;
         *) return ;;
     esac
     if [[ $current == -* ]]; then

@@ -19,7 +19,7 @@ from dlw.cli.plain import PlainCommand, PlainGroup
 from dlw.cli.screen import finish, prepare_streams, tell
 from dlw.errors import DlwError, UsageError, did_you_mean
 
-COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "recipe", "list", "runs", "doctor")
+COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "recipe", "data", "list", "runs", "doctor")
 
 LATEST = "latest"
 """What `--resume` without a run becomes."""
@@ -34,6 +34,10 @@ def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
             from dlw.cli.recipe import recipe_app
 
             app.add_typer(recipe_app, name=name)
+        elif name == "data":
+            from dlw.cli.data import data_app
+
+            app.add_typer(data_app, name=name)
         else:
             app.command(name, cls=PlainCommand)(_command(name))
     return app
@@ -126,7 +130,7 @@ def run(arguments: Sequence[str]) -> int:
 def _completed(arguments: Sequence[str]) -> list[str]:
     """Ask for help where nothing is asked, and let `--resume` without a run mean the newest one."""
     words = [*arguments]
-    if words in ([], ["recipe"]):
+    if words in ([], ["recipe"], ["data"]):
         return [*words, "--help"]
     if words[0] == "train" and "--resume" in words:
         place = words.index("--resume") + 1

@@ -1,0 +1,1 @@
+"""What is looked at before any training: one file per question about the data."""
