@@ -97,6 +97,8 @@ class OutputSpec:
               each of `columns` one value, or one per quantile level side by side
       clusters  float [B, 1 + 2 size + D]: how badly the row is rebuilt, its log-density in each of `size` clusters but
               for a constant, its squared distance from the middle of each, and the row itself as D standardised values
+      items   float [B, size], one score per item for what follows the histories of the input that holds items (tokens);
+              in training [B, T, size], one per step, for what follows the history up to there
 
     For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
     members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
@@ -111,6 +113,12 @@ class OutputSpec:
     """Of a forecast: how many steps."""
     columns: tuple[str, ...] = ()
     """Of a forecast: the channels of the input series that go on."""
+    is_new_only: bool = False
+    """Whether items of the history score LOWEST outside of training, so that they are never answered."""
+
+
+LOWEST = -1e4
+"""The score of items that must not be answered: finite, and below every other."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,7 @@ class Outcome:
     forecast  float32 [N, H, C] in the user's units  float32 [N, H, C], NaN where not known
     forecast_quantiles  float32 [N, H, C, Q]     float32 [N, H, C]; `levels` holds the Q levels
     clusters  float [N, K] probabilities         int64 [N], a hidden class, -1 where not known
+    ranking   int64 [N, R] ids, best first, -1 fills up;  int64 [N], -1 for an item that training never saw
     """
 
     kind: str
@@ -160,6 +169,8 @@ class Outcome:
     """Of forecasts: steps of a season, 0 where none is known."""
     seasonal_error: tuple[float, ...] = ()
     """Of forecasts with a season: the mean absolute change of each column over a season of the training rows."""
+    counts: tuple[int, ...] = ()
+    """Of a ranking, how often each item occurs in training."""
 
     def column(self, place: int) -> Outcome:
         """Return one label, or one target of values or quantiles, as an outcome of its own."""

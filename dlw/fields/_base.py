@@ -2,7 +2,8 @@
 
 A plug-in file holds a docstring, the constant `KIND` (see specs.FieldSpec), a frozen pydantic `Settings`, and
 `build(settings, name, role)`, where `role` is "input" or "target". A field that lies on a picture (a mask, boxes) sets
-`FOLLOWS = "image"`; its `fit` and `encode` take the recipe's picture column as the last argument, a Beside. Fields use
+`FOLLOWS = "image"`, one of items that follow those of an input `FOLLOWS = "tokens"`; its `fit` and `encode` take the
+recipe's one input column of that kind as the last argument, a Beside. Fields use
 numpy, pyarrow and at most Pillow or soundfile, never torch: an exported bundle predicts with them alone. A field that
 needs an extra names package and extra in `NEEDS`: without it, its recipes are refused before any data is read. pyarrow
 and Pillow are imported inside functions, so that checking a recipe does not wait for them.
@@ -36,7 +37,7 @@ class FieldSettings(BaseModel):
 
 
 class Beside(NamedTuple):
-    """The picture column that a mask or boxes lie on: its raw values row by row, what it learned, its settings."""
+    """The input column that a field follows: its raw values row by row, what it learned, its settings."""
 
     values: pa.ChunkedArray
     state: State

@@ -6,6 +6,8 @@ A plug-in file holds a docstring, a frozen pydantic `Settings` with the key `pat
 "validation", "test"; a single file without splits is "train"). Tables may be memory-mapped. Pictures are columns of
 struct<bytes: binary, path: string> as in the `datasets` library, with an absolute path where `bytes` is null; class
 labels are dictionary columns with `ordered` set, in the order of their names.
+A source whose rows are not those of the file may hold `open_questions(settings, cache, listener)`: the rows to predict
+for, from a file of the same form; a file that already holds such rows is returned as it is.
 `cache` is the only folder a source may write to. Things skipped are told to the listener, never silently.
 pyarrow and the `datasets` library are imported inside functions: a bundle predicts without `datasets`, and checking a
 recipe waits for neither.

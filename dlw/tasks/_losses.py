@@ -110,3 +110,20 @@ def contrastive_loss(out_BD: Tensor, target_B: Tensor, *, temperature: float) ->
     same_BB = (target_B[:, None] == target_B) & ~itself_BB
     near_BB = torch.where(same_BB, F.log_softmax(logits_BB, dim=1), 0.0)
     return -near_BB.sum(1) / same_BB.sum(1).clamp(min=1)
+
+
+def items_loss(out: Tensor, target: Tensor) -> Tensor:
+    """Return [B] from scores [B, T, K] and the item of each step [B, S], or from [B, K] and the last item alone.
+
+    Items count from 1; 0 is no item, and above K one that has no score: neither adds to the loss.
+    """
+    if out.ndim == 2:
+        step_S = torch.arange(1, target.shape[1] + 1, device=target.device)
+        last_B1 = ((target > 0) * step_S).argmax(dim=1, keepdim=True)
+        out, target = out.unsqueeze(1), target.gather(1, last_B1)
+    steps = min(out.shape[1], target.shape[1])
+    target = target[:, :steps].long()
+    is_known = (target > 0) & (target <= out.shape[-1])
+    losses = torch.zeros(target.shape, device=out.device)
+    losses[is_known] = F.cross_entropy(out[:, :steps][is_known].float(), target[is_known] - 1, reduction="none")
+    return losses.sum(1) * (len(target) / is_known.sum().clamp(min=1))

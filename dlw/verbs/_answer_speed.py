@@ -61,6 +61,8 @@ def random_rows(inputs: Mapping[str, FieldSpec], count: int) -> Arrays:
             arrays[name] = random.normal(moments[0], moments[1], (count, *spec.shape)).astype(spec.dtype)
         elif spec.kind == "category":
             arrays[name] = random.integers(0, spec.sizes, (count, *spec.shape)).astype(spec.dtype)
+        elif spec.kind == "tokens":
+            arrays[name] = random.integers(1, spec.sizes[0], (count, max(2, spec.shape[0] // 2))).astype(spec.dtype)
         elif spec.kind == "graph":
             arrays[name] = _chains(spec, count)
         else:

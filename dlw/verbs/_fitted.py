@@ -165,13 +165,13 @@ class Fitted:
 
 
 def _beside(name: str, type: str, columns: Iterable[Column], table: pa.Table) -> tuple[Beside, ...]:
-    """Return the picture column that a field lies on, nothing for a field that stands alone."""
+    """Return the input column that a field follows, nothing for a field that stands alone."""
     kind = getattr(registry.load("fields", type), "FOLLOWS", None)
     if kind is None:
         return ()
     found = [other for other in columns if other.role == "input" and other.spec.kind == kind]
     if len(found) != 1:
-        raise DataError(f"column {name} lies on a picture: there must be one {kind} input, {len(found)} found")
+        raise DataError(f"column {name} follows an input: there must be one of the kind {kind}, {len(found)} found")
     return (Beside(table[found[0].name], found[0].state, found[0].settings),)
 
 

@@ -153,12 +153,17 @@ def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Itera
     reader = _reader(path)
     assert reader is not None, "only files that a source claims come here"
     word, module = reader
+    open_rows = module.open_tables
     options: dict[str, Any] = {}
-    if reading.source is not None and reading.source.type == word:
-        options = {key: value for key, value in reading.source.options.items() if key != "path"}
+    if reading.source is not None:
+        own = registry.load("sources", reading.source.type)
+        if hasattr(own, "open_questions"):
+            word, module, open_rows = reading.source.type, own, own.open_questions
+        if reading.source.type == word:
+            options = {key: value for key, value in reading.source.options.items() if key != "path"}
     settings = module.Settings.model_validate({**options, "path": str(path)})
     with tempfile.TemporaryDirectory(prefix="dlw-predict-") as cache:
-        tables = module.open_tables(settings, Path(cache), listener)
+        tables = open_rows(settings, Path(cache), listener)
         table = next(iter(tables.values()))
         if not len(table):
             raise DataError(f"{name}: has no rows")

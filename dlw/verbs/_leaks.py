@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw import registry
 from dlw.columns import from_bytes, from_text, one_array, to_cells, to_codes
 from dlw.errors import DataError
 from dlw.progress import Listener
@@ -34,6 +35,15 @@ def report_duplicates(tables: Mapping[str, pa.Table], columns: Sequence[str], st
         raise DataError(f"duplicate rows across splits (`data.strict`): {'; '.join(told)}")
     for text in told:
         listener.warn(f"{text}: equal inputs make that score too good")
+
+
+def compared(inputs: Sequence[str], targets: Mapping[str, str]) -> list[str]:
+    """Return the columns that make two rows the same: the inputs, and what follows them where the target does.
+
+    `targets` map a column to the type of its field. A history is the beginning of a longer one by design.
+    """
+    follows = {name: getattr(registry.load("fields", type), "FOLLOWS", None) for name, type in targets.items()}
+    return [*inputs, *(name for name in targets if follows[name] == "tokens")]
 
 
 def row_codes(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> dict[str, np.ndarray]:

@@ -116,6 +116,8 @@ def _averaging(outcome: Outcome, facts: Facts) -> list[str]:
         return _forecasts(outcome, facts)
     if outcome.kind == "clusters":
         return [_clusters(outcome)]
+    if outcome.kind == "ranking":
+        return [_ranking(outcome)]
     if outcome.kind not in ("classes", "labels", "values", "quantiles"):
         return []
     columns = outcome.prediction.shape[1]
@@ -184,6 +186,14 @@ def _clusters(outcome: Outcome) -> str:
     if known:
         told += f"; ari and nmi compare them with the classes of {known:,} rows, hidden until now"
     return f"{told}; silhouette is measured among the standardised inputs"
+
+
+def _ranking(outcome: Outcome) -> str:
+    unseen = int((outcome.target < 0).sum())
+    return (
+        f"ranking: of all {len(outcome.names):,} items of training, not of a sample; {unseen:,} rows ask for an item "
+        f"that training never saw and count as not found; mrr reads the first {outcome.prediction.shape[1]} places"
+    )
 
 
 def _search(outcome: Outcome) -> str:

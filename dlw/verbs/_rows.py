@@ -20,7 +20,7 @@ from dlw.splits import apply
 from dlw.verbs import _inference
 from dlw.verbs._episodes import open_episodes
 from dlw.verbs._fitted import missing_columns
-from dlw.verbs._leaks import report_duplicates
+from dlw.verbs._leaks import compared, report_duplicates
 from dlw.verbs._sources import folder_of, open_source
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def _finish(recipe: Recipe, tables: dict[str, pa.Table], listener: Listener) -> 
         needed = 2 if split == "train" else 1
         if len(tables[split]) < needed:
             raise DataError(f"the {split} split: {len(tables[split])} rows found, at least {needed} needed")
-    columns = _input_names(recipe, tables["train"].column_names)
+    targets = {name: block.type for name, block in recipe.data.target.items()}
+    columns = compared(_input_names(recipe, tables["train"].column_names), targets)
     report_duplicates(tables, columns, recipe.data.strict, listener)
     return tables
 

@@ -236,13 +236,15 @@ def _scores(
 
 
 def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts:
-    from dlw.verbs._leaks import row_codes
+    from dlw.verbs._leaks import compared, row_codes
     from dlw.verbs._network import monitored
 
     recipe = trained.recipe
     repeated = 0
     if judged.split != "train":
-        names = [column.name for column in trained.fitted.columns if column.role == "input"]
+        columns = trained.fitted.columns
+        inputs = [column.name for column in columns if column.role == "input"]
+        names = compared(inputs, {column.name: column.type for column in columns if column.role == "target"})
         codes = row_codes({"judged": judged.table, "train": train}, names)
         repeated = int(np.isin(codes["judged"], codes["train"]).sum())
     chosen = f"step {trained.step:,}, the last one"
