@@ -1,6 +1,6 @@
 """Matrix factorisation of who took what, by alternating least squares.
 
-Hu, Koren and Volinsky 2008, doi:10.1109/ICDM.2008.22; the user of a row is fitted to its history, so that it may be new.
+Hu, Koren and Volinsky 2008, doi:10.1109/ICDM.2008.22; the user of a row is fitted to its history, and may be new.
 """
 
 from __future__ import annotations

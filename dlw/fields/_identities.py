@@ -15,19 +15,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_lists(values: pa.ChunkedArray, name: str) -> tuple[list[list[str] | None], dict[str, str]]:
-    """Return the ids of each row, None where the row is missing, and the title of each id that has one."""
+def read_lists(values: pa.ChunkedArray, name: str) -> tuple[list[list[str | None]], dict[str, str]]:
+    """Return the ids of each row, None for a gap in a list, and the title of each id; a missing row is an empty one."""
     held = family(values.type)
     if held not in ("lists", "text", "numbers", "nothing"):
         raise DataError(f"column {name}: holds {held} ({values.type}) where lists of ids are needed")
     titles: dict[str, str] = {}
-    rows: list[list[str] | None] = []
+    rows: list[list[str | None]] = []
     for value in one_array(values).to_pylist():
-        if value is None:
-            rows.append(None)
-            continue
-        items = value if isinstance(value, list) else word(value).split()
-        rows.append([text for item in items if (text := _id(item, titles, name))])
+        items = value if isinstance(value, list) else [] if value is None else word(value).split()
+        rows.append([_id(item, titles, name) for item in items])
     return rows, titles
 
 
@@ -41,9 +38,9 @@ def describe(state: State) -> FieldSpec:
     )
 
 
-def _id(item: Any, titles: dict[str, str], name: str) -> str:
+def _id(item: Any, titles: dict[str, str], name: str) -> str | None:
     if not isinstance(item, dict):
-        return "" if item is None else word(item)
+        return None if item is None else word(item)
     if item.get("id") is None:
         raise DataError(f"column {name}: a record of its lists has no id (it has {', '.join(item)})")
     text = word(item["id"])

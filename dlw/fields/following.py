@@ -38,19 +38,19 @@ class Following:
         """Take over the items of the histories."""
         if "labels" not in beside.state:
             raise DataError(f"column {self.name}: follows an input of the type identities, and there is none")
-        rows = [row or () for row in read_lists(values, self.name)[0]]
+        rows = read_lists(values, self.name)[0]
         known = set(beside.state["labels"])
         if not any(text in known for row in rows for text in row):
             raise DataError(f"column {self.name}: holds no item of the histories in training")
         kept = {key: beside.state[key] for key in ("labels", "counts", "titles")}
-        return {**kept, "length": max(len(row) for row in rows)}
+        return {**kept, "length": max(map(len, rows))}
 
     def encode(self, values: pa.ChunkedArray, state: State, beside: Beside) -> Encoded:
         """Turn lists into int32 [N, T]; a row without an item cannot be judged."""
         places = {text: place for place, text in enumerate(state["labels"], start=1)}
         unseen = len(places) + 1
-        rows = [row or () for row in read_lists(values, self.name)[0]]
-        encoded = [np.array([places.get(text, unseen) for text in row], np.int32) for row in rows]
+        rows = read_lists(values, self.name)[0]
+        encoded = [np.array([places.get(text or "", unseen) for text in row], np.int32) for row in rows]
         bad = {place: f"{self.name} holds no item" for place, row in enumerate(rows) if not row}
         return Encoded(stack(encoded, KIND, "int32"), bad)
 

@@ -43,11 +43,11 @@ class Identities:
     def fit(self, values: pa.ChunkedArray) -> State:
         """Learn the ids, how often each occurs and what it is called."""
         rows, titles = read_lists(values, self.name)
-        counts = Counter(text for row in rows for text in row or ())
+        counts = Counter(text for row in rows for text in row if text)
         labels = in_order([text for text, count in counts.items() if count >= self.settings.min_count])
         if not labels:
             raise DataError(f"column {self.name}: no id occurs {self.settings.min_count} times in training")
-        longest = min(max(len(row or ()) for row in rows), self.settings.max_length)
+        longest = min(max(map(len, rows)), self.settings.max_length)
         return {
             "labels": labels,
             "counts": [counts[text] for text in labels],
@@ -58,9 +58,9 @@ class Identities:
     def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
         """Turn lists into int32 [N, T]."""
         places = {text: place for place, text in enumerate(state["labels"], start=1)}
-        rows = [row or () for row in read_lists(values, self.name)[0]]
+        rows = [[text for text in row if text] for row in read_lists(values, self.name)[0]]
         known = [[places[text] for text in row if text in places] for row in rows]
-        unseen = sum(len(row) for row in rows) - sum(len(row) for row in known)
+        unseen = sum(map(len, rows)) - sum(map(len, known))
         kept = [np.array(row[-self.settings.max_length :], np.int32) for row in known]
         note = f"column {self.name}: {unseen} ids were not seen in training and are left out"
         return Encoded(stack(kept, KIND, "int32"), {}, (note,) if unseen else ())

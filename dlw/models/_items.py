@@ -38,7 +38,7 @@ class Items(nn.Module):
         """Return scores that are LOWEST for the items of the history, where only new ones are asked for."""
         if not self.is_new_only:
             return score_BK
-        taken_BK = torch.zeros(len(item_BT), score_BK.shape[1] + 1, device=score_BK.device)
+        taken_BK = torch.zeros(item_BT.shape[0], score_BK.shape[1] + 1, device=score_BK.device)
         taken_BK = taken_BK.scatter(1, item_BT.long(), 1.0)[:, 1:]
         return torch.where(taken_BK > 0, LOWEST, score_BK.float())
 

@@ -1,7 +1,7 @@
 """The layers of `sequential`.
 
-Shape legend: B rows, T steps (0 after a history's end), L steps that are looked at, D width, A heads, E width of a head,
-K items.
+Shape legend: B rows, T steps (0 after a history's end), L steps that are looked at, D width, A heads, E width of a
+head, K items.
 """
 
 from __future__ import annotations

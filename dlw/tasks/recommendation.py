@@ -70,7 +70,7 @@ class RecommendationTask(Task):
     def condense(self, answers: Arrays) -> Arrays:
         """Keep the best items in order, equal scores by place; -1 where nothing more may be answered."""
         score_NK = np.asarray(answers["scores"], np.float32)
-        order_NR = _best(score_NK, min(KEPT, score_NK.shape[1]))
+        order_NR = np.argsort(-score_NK, axis=1, kind="stable")[:, :KEPT]
         best_NR = np.take_along_axis(score_NK, order_NR, axis=1)
         return {"items": np.where(best_NR > LOWEST / 2, order_NR, -1).astype(np.int32), "scores": best_NR}
 
@@ -92,12 +92,3 @@ class RecommendationTask(Task):
             columns["titles"] = [[self.titles[place] for place in row] for row in found]
         scores = [score[: len(row)].tolist() for row, score in zip(found, score_NR, strict=True)]
         return {**columns, "scores": scores}
-
-
-def _best(score_NK: np.ndarray, count: int) -> np.ndarray:
-    """Return the places of the `count` highest scores, int64 [N, count], best first, of equals the first."""
-    if count == score_NK.shape[1]:
-        return np.argsort(-score_NK, axis=1, kind="stable")
-    chosen_NR = np.sort(np.argpartition(-score_NK, count - 1, axis=1)[:, :count], axis=1)
-    order_NR = np.argsort(-np.take_along_axis(score_NK, chosen_NR, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(chosen_NR, order_NR, axis=1)

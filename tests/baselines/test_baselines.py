@@ -23,6 +23,7 @@ SPECS = {
     "category": FieldSpec("category", (2,), "int64", ("d", "e"), sizes=(4, 300)),
     "labels": FieldSpec("labels", (2,), "int8", ("f", "g"), labels=("f", "g")),
     "image": FieldSpec("image", (1, 40, 33), "uint8"),
+    "tokens": FieldSpec("tokens", (6,), "int32", sizes=(13,), is_ragged=True),
     "graph": FieldSpec("graph", (3, 4), "int16", sizes=(4, 3), is_ragged=True),
 }
 SCORES = {"classes": "log_loss", "labels": "log_loss", "values": "rmse", "quantiles": "pinball"}
@@ -40,7 +41,9 @@ def arrays(rows: int, seed: int) -> Arrays:
     graph = np.zeros((rows, 3, 4), np.int16)
     graph[:, :1, 0] = 1 + np.digitize(signal, [3, 7])
     graph[category[:, 0] == 2, 1] = [3, 1, 0, 0]
-    return {"number": number, "category": category, "labels": labels, "image": image, "graph": graph}
+    tokens = np.tile(np.arange(1, 7, dtype=np.int32), (rows, 1)) + 6 * (category[:, :1] % 2).astype(np.int32)
+    tokens[rng.random(rows) < 0.3, 3:] = 0
+    return {"number": number, "category": category, "labels": labels, "image": image, "graph": graph, "tokens": tokens}
 
 
 def truth(kind: str, given: Arrays) -> np.ndarray:
@@ -61,12 +64,14 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
         return ids
     if kind == "scores":
         return np.zeros(len(signal), np.int64)
+    if kind == "ranking":
+        return given["tokens"][:, 1:]
     return np.stack([signal, 100 - 10 * signal], axis=1).astype(np.float32)
 
 
 def ask(name: str, kind: str) -> Ask:
     inputs = {key: spec for key, spec in SPECS.items() if key in registry.load("baselines", name).INPUTS}
-    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5, "map": 2}.get(kind, 1)
+    size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5, "map": 2, "ranking": 8}.get(kind, 1)
     return Ask(kind, size, inputs, LEVELS if kind == "quantiles" else (), seed=1)
 
 
@@ -89,6 +94,9 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     if kind == "classes":
         assert np.allclose(result.prediction.sum(1), 1)
         assert np.allclose(result.prediction[:, 1], 0, atol=1e-6)
+    if kind == "ranking":
+        for items, seen in zip(result.prediction, arrays(TEST_ROWS, 1)["tokens"] - 1, strict=True):
+            assert not set(items[items >= 0]) & set(seen)
     if kind == "vectors":
         assert np.allclose(np.linalg.norm(result.prediction, axis=1), 1, atol=1e-5)
     if kind == "quantiles":

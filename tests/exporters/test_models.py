@@ -21,6 +21,7 @@ SPECS = {
     ),
     "category": FieldSpec("category", (2,), "int64", ("d", "e"), sizes=(4, 9)),
     "molecule": FieldSpec("graph", (6, 6), "int16", sizes=(4, 3, 5), is_ragged=True),
+    "items": FieldSpec("tokens", (6,), "int32", sizes=(8,), is_ragged=True),
     "image": FieldSpec("image", (3, 16, 16), "uint8", ("image",), statistics={"mean": [90.0] * 3, "std": [50.0] * 3}),
 }
 LABELS = ("x", "y", "z")
@@ -32,6 +33,10 @@ TASKS = {
         FieldSpec("boxes", (4, 5), "float32", ("o",), (3,), LABELS, {"counts": [[5, 5, 5]], "picture": [[16, 16]]}),
     ),
     "clusters": ("clustering", NO_TARGET),
+    "items": (
+        "recommendation",
+        FieldSpec("tokens", (6,), "int32", (), (8,), tuple("abcdefg"), {"counts": [[1] * 7], "titles": [[]]}, True),
+    ),
     "error": ("anomaly", FieldSpec("category", (), "int64", ("label",), (1,), ("fine",), {"counts": [[5]]})),
 }
 """For every kind of output a task, with its target."""
@@ -52,6 +57,8 @@ def inputs_of(model: str) -> dict[str, FieldSpec]:
         return {name: spec for name, spec in SPECS.items() if spec.kind in registry.load("models", model).INPUTS}
     kinds = registry.load("models", model).INPUTS
     columns = {kind: SPECS[kind] for kind in ("number", "category") if kind in kinds}
+    if "items" in registry.load("models", model).OUTPUTS:
+        return {"items": SPECS["items"], **columns}
     others = {name: spec for name, spec in SPECS.items() if spec.kind in kinds}
     return columns or dict(list(others.items())[:1])
 
@@ -68,6 +75,10 @@ def rows(inputs: dict[str, FieldSpec], count: int, steps: int = 6) -> Arrays:
         arrays["category"][0] = 0
     if "image" in inputs:
         arrays["image"] = random.integers(0, 256, (count, 3, 16, 16), dtype=np.uint8)
+    if "items" in inputs:
+        arrays["items"] = random.integers(1, 8, (count, steps)).astype(np.int32)
+        arrays["items"][0] = 0
+        arrays["items"][-1, steps // 2 :] = 0
     if "molecule" in inputs:
         arrays["molecule"] = chains(random.integers(1, steps + 1, count), steps)
         arrays["molecule"][0] = 0

@@ -89,13 +89,15 @@ def bound(field: str, role: str) -> Field:
 
 
 def beside(field: str, rows: pa.Array | None = None) -> tuple[Beside, ...]:
-    """Return the pictures (of some rows) that a field lies on, nothing for one that stands alone."""
-    if getattr(registry.load("fields", field), "FOLLOWS", None) is None:
+    """Return the input (of some rows) that a field follows, nothing for one that stands alone."""
+    kind = getattr(registry.load("fields", field), "FOLLOWS", None)
+    if kind is None:
         return ()
-    module = registry.load("fields", "image")
+    type, name = {"image": ("image", "pictures"), "tokens": ("identities", "lists")}[kind]
+    module = registry.load("fields", type)
     settings = module.Settings()
-    state = module.build(settings, "picture", "input").fit(column("pictures"))
-    values = column("pictures") if rows is None else column("pictures").take(rows)
+    state = module.build(settings, name, "input").fit(column(name))
+    values = column(name) if rows is None else column(name).take(rows)
     return (Beside(values, state, settings.model_dump(mode="json")),)
 
 

@@ -44,6 +44,9 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
         ids, truth = rng.integers(0, columns, (2, rows, 3, 4), dtype=np.uint8)
         truth[rng.random(truth.shape) < 0.2] = 255
         return Outcome(kind, ids, truth, tuple("abcde"[:columns]), positive=positive)
+    if kind == "ranking":
+        places = rng.permuted(np.tile(np.arange(-1, 29), (rows, 1)), axis=1)[:, :15]
+        return Outcome(kind, places, rng.integers(-1, 29, rows), counts=tuple(range(1, 30)))
     if kind == "boxes":
         return random_boxes(seed, rows, objects=12, boxes=6, classes=columns, digits=6)
     target = rng.normal(3, 2, (rows, columns))
@@ -329,6 +332,38 @@ SCORES: dict[str, Reference] = {
     "auroc": lambda o, w: sk.roc_auc_score(o.target, o.prediction, sample_weight=w),
     "average_precision": lambda o, w: sk.average_precision_score(o.target, o.prediction, sample_weight=w),
 }
+
+
+def by_item(measure: Callable[[list[int], int], float]) -> Reference:
+    """Return the mean over rows of a measure of (ranking, item)."""
+    return lambda o, w: float(
+        np.average([measure(r.tolist(), int(t)) for r, t in zip(o.prediction, o.target, strict=True)], weights=w)
+    )
+
+
+def gain(ranking: list[int], item: int) -> float:
+    """Return scikit-learn's NDCG at 10 of one relevant item, 0 where the ranking lacks it."""
+    relevant = [[float(found == item >= 0) for found in ranking]]
+    return sk.ndcg_score(relevant, [list(range(len(ranking), 0, -1))], k=10) if item in ranking and item >= 0 else 0.0
+
+
+def covered(rows: Outcome, weight: np.ndarray | None) -> float:
+    """Return the share of items in the first ten places of rows that have a weight."""
+    shown = {
+        item for row in rows.prediction[slice(None) if weight is None else weight > 0, :10] for item in row.tolist()
+    }
+    return len(shown - {-1}) / len(rows.counts)
+
+
+RANKINGS: dict[str, Reference] = {
+    "ndcg_at_10": by_item(gain),
+    "hit_rate_at_10": by_item(lambda ranking, item: float(item >= 0 and item in ranking[:10])),
+    "mrr": by_item(lambda ranking, item: 1 / (ranking.index(item) + 1) if item >= 0 and item in ranking else 0.0),
+    "item_coverage": covered,
+    "novelty": lambda o, w: by_item(
+        lambda ranking, _: float(np.mean([-np.log2((i + 1) / sum(o.counts)) for i in ranking[:10] if i >= 0]))
+    )(o, w),
+}
 MAPS: dict[str, Reference] = {
     "mean_iou": pixels(sk.jaccard_score, average="macro"),
     "dice": pixels(sk.f1_score, average="macro"),
@@ -354,6 +389,7 @@ REFERENCES = [
     *[("forecast_quantiles", 2, name, reference) for name, reference in FORECAST_QUANTILES.items()],
     *[("vectors", 9, name, reference) for name, reference in VECTORS.items()],
     *[("scores", 2, name, reference) for name, reference in SCORES.items()],
+    *[("ranking", 2, name, reference) for name, reference in RANKINGS.items()],
 ]
 
 

@@ -30,6 +30,15 @@ TARGETS = {
         statistics={"mean": [3.0, 40.0], "std": [2.0, 10.0], "quantiles": [[0.0, 3.0, 9.0], [20.0, 40.0, 60.0]]},
     ),
     "mask": FieldSpec("mask", (2, 3), "uint8", ("m",), (3,), ("road", "sky", "car"), {"counts": [[10, 9, 3]]}),
+    "tokens": FieldSpec(
+        "tokens",
+        (2,),
+        "int32",
+        sizes=(4,),
+        labels=("a", "b", "c"),
+        statistics={"counts": [[4, 3, 1]], "titles": [[]]},
+        is_ragged=True,
+    ),
     "boxes": FieldSpec(
         "boxes", (2, 5), "float32", ("o",), (2,), ("cat", "dog"), {"counts": [[3, 2]], "picture": [[16, 16]]}
     ),
@@ -47,6 +56,7 @@ ENCODED = {
     "labels": np.array([[1, 0], [-1, 1], [0, -1], [-1, -1]], np.int8),
     "number": np.array([[0.0, 40.0], [3.0, 50.0], [9.0, 20.0], [1.0, 60.0]], np.float32),
     "mask": np.array([[[0, 1, 2], [0, 1, 255]], *[[[0, 0, 0], [1, 1, 1]]] * 3], np.uint8),
+    "tokens": np.array([[1, 2], [3, 0], [2, 1], [3, 3]], np.int32),
     "boxes": np.array(
         [[[0, 0, 0, 8, 8], [1, 6, 6, 16, 16]], *[[[1, 4, 4, 12, 12], [-1, 0, 0, 0, 0]]] * 2, [[-1, 0, 0, 0, 0]] * 2],
         np.float32,

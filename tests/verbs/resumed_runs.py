@@ -22,6 +22,7 @@ from dlw.verbs._session import RunSink
 from dlw.verbs.predict import predict
 from dlw.verbs.train import train
 from tests.verbs.small_detections import rectangles
+from tests.verbs.small_logs import log, molecules
 from tests.verbs.small_runs import people, squares
 
 Moment = Literal["step 1", "mid-epoch", "epoch end", "during validation", "last step"]
@@ -47,22 +48,37 @@ _BOXES = {
     "target": {"objects": "boxes"},
     "augment": ["horizontal_flip", "random_affine"],
 }
+_LOG = {
+    "source": {"type": "interactions", "path": "log.csv", "length": 6},
+    "inputs": {"history": "identities"},
+    "target": {"next": "following"},
+}
+_MOLECULES = {"source": "molecules.csv", "inputs": {"smiles": "molecule"}, "target": {"answer": "category"}}
 FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
     "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
     "resnet": (_PICTURES, {"widths": [4], "depths": [1], "dropout": 0.2}),
     "vit": (_PICTURES, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
     "cluster_autoencoder": (_ALONE, {"widths": [8], "code": 3, "noise": 0.5}),
+    "message_passing": (_MOLECULES, {"width": 8, "depth": 1, "dropout": 0.2}),
+    "sequential": (_LOG, {"width": 8, "depth": 1, "window": 6, "dropout": 0.2}),
+    "two_tower": (
+        {**_LOG, "inputs": {"history": "identities", "user_id": "category"}},
+        {"width": 8, "hidden": 8, "window": 6, "dropout": 0.2},
+    ),
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
 
 TASKS: dict[str, Any] = {
     "detector": "detection",
+    "sequential": "recommendation",
+    "two_tower": "recommendation",
     "cluster_autoencoder": {"type": "clustering", "clusters": 2},
 }
 """By family; all others classify."""
-MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles}
+MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles, "log.csv": log}
+MAKERS["molecules.csv"] = molecules
 """By the name of the data."""
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {
