@@ -47,7 +47,8 @@ class Identities:
         labels = in_order([text for text, count in counts.items() if count >= self.settings.min_count])
         if not labels:
             raise DataError(f"column {self.name}: no id occurs {self.settings.min_count} times in training")
-        longest = min(max(map(len, rows)), self.settings.max_length)
+        known = set(labels)
+        longest = min(max(sum(text in known for text in row) for row in rows), self.settings.max_length)
         return {
             "labels": labels,
             "counts": [counts[text] for text in labels],
