@@ -87,9 +87,9 @@ def evaluate(
     _check_kinds({**metrics, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
     if recipe.evaluate.baseline:
-        allowed = recipe.data.max_bad
+        allowed, tuning = recipe.data.max_bad, _tuning(trained, tables, listener)
         train = tables["train"]
-        found = rivals(trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener)
+        found = rivals(trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener, tuning)
     groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
     evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
     _write(trained, judged, evaluation)

@@ -67,6 +67,20 @@ def test_evaluate_decides_by_them_and_says_so(run: Path) -> None:
     assert score.value == pytest.approx(cost / len(table) / len(pairs))
 
 
+def test_baselines_decide_by_a_search_of_their_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it they would decide at one half, which costs them more."""
+
+    def costs() -> dict[str, float]:
+        score = next(score for score in evaluate(run).scores if score.metric == "mean_cost")
+        return {name: versus.score.value for name, versus in score.baselines.items()}
+
+    searched = costs()
+    monkeypatch.setattr("dlw.verbs.evaluate._tuning", lambda *_: None)
+    at_one_half = costs()
+    assert searched != at_one_half
+    assert sum(searched.values()) < sum(at_one_half.values())
+
+
 def test_the_reliability_table_is_written(run: Path) -> None:
     """Its rows make up the calibration error, and the temperature can be taken away again."""
     evaluate(run)
