@@ -3,9 +3,11 @@
 A plug-in file holds a docstring, `KINDS` (the input kinds it changes), `LAID_ON` (the target kinds that may lie on a
 picture, mask and boxes, and stay true under it; the recipe check refuses others), a frozen pydantic `Settings`, and
 `build(settings, groups) -> Augment`, where `groups` are the packed FieldSpecs of the inputs and, as "target", of the
-target: what moves the pixels of a picture moves the mask or the boxes of the target with them. Plug-in files import
-torch inside `build` only. All randomness comes from the Draws given with the batch: a function of (seed, epoch, row,
-place in the recipe's list), never of torch's generators, so that resuming needs no replay and workers change nothing.
+target: what moves the pixels of a picture moves the mask or the boxes of the target with them. One that makes classes
+has `CLASSES`: the true-or-false option that asks for it -> how many classes each class becomes; the new ids start at
+the target's `sizes[0]`. Plug-in files import torch inside `build` only. All randomness comes from the Draws given with
+the batch: a function of (seed, epoch, row, place in the recipe's list), never of torch's generators, so that resuming
+needs no replay and workers change nothing.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ def check_combinations(view: View) -> Iterator[Report]:
         _model,
         _augment,
         _laid_on,
+        _new_classes,
         metrics,
         conditions,
         monitor,
@@ -159,6 +160,17 @@ def _laid_on(view: View) -> Iterator[Report]:
                     f"{name_of(module)} does not move the {kind} of the target with the picture"
                     f"{that_fit('augmentations', fitting, kind)}",
                 )
+
+
+def _new_classes(view: View) -> Iterator[Report]:
+    """Refuse augmentations that make classes where the task answers with the classes that there were."""
+    kinds = outcomes(view)
+    for path, module in view.plugins.items():
+        options = _at(view.tree, path) if path[:2] == ("data", "augment") else None
+        asked = options if isinstance(options, Mapping) else {}
+        for option in getattr(module, "CLASSES", ()):
+            if asked.get(option) is True and kinds and "vectors" not in kinds:
+                yield (*path, option), f"makes classes for answers that are vectors, this task gives {in_prose(kinds)}"
 
 
 def _splits(view: View) -> Iterator[Report]:

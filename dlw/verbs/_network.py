@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,14 @@ from dlw import registry
 from dlw.errors import DataError, UsageError
 from dlw.models._base import Filled
 from dlw.recipe.check import settings
-from dlw.recipe.schema import Recipe
+from dlw.recipe.schema import Block, Recipe
 from dlw.specs import TARGET, Outcome, rows_at_once
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from dlw.augment._base import Augment
     from dlw.engine.batches import Batches
     from dlw.engine.hardware import Hardware
     from dlw.engine.loop import Job, Metric
@@ -41,7 +44,15 @@ def build_network(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
         return network
     from dlw.models._proxies import Proxies
 
-    return Proxies(network, task.output)
+    made = math.prod(classes_made(block) for block in recipe.data.augment)
+    return Proxies(network, replace(task.output, classes=task.output.classes * made))
+
+
+def classes_made(augment: Block) -> int:
+    """Return how many classes an augmentation makes of each class, mostly 1."""
+    asked = registry.load("augment", augment.type)
+    options = settings("augment", augment)
+    return math.prod(made for option, made in getattr(asked, "CLASSES", {}).items() if getattr(options, option))
 
 
 def answering(network: nn.Module) -> nn.Module:
@@ -99,6 +110,17 @@ def _unweighted(compute: Any, outcome: Outcome) -> float:
     return float(compute(outcome, None))
 
 
+def _build_augments(recipe: Recipe, fitted: Fitted) -> list[Augment]:
+    """Return the recipe's augmentations; each knows of the classes that those before it make."""
+    target = fitted.target
+    augments = []
+    for block in recipe.data.augment:
+        groups = {**fitted.inputs, TARGET: target}
+        augments.append(registry.load("augment", block.type).build(settings("augment", block), groups))
+        target = replace(target, sizes=tuple(size * classes_made(block) for size in target.sizes))
+    return augments
+
+
 def build_job(
     recipe: Recipe,
     fitted: Fitted,
@@ -119,10 +141,6 @@ def build_job(
             "effect; leave them out"
         )
     monitor, is_higher_better = monitored(recipe, task)
-    groups = {**fitted.inputs, TARGET: fitted.target}
-    augments = [
-        registry.load("augment", block.type).build(settings("augment", block), groups) for block in recipe.data.augment
-    ]
     return Job(
         network=network,
         task=task,
@@ -133,7 +151,7 @@ def build_job(
         hardware=hardware,
         train=splits["train"],
         validation=splits.get("validation"),
-        augments=augments,
+        augments=_build_augments(recipe, fitted),
         metrics=validation_metrics(recipe, task),
         monitor=monitor,
         is_higher_better=is_higher_better,
