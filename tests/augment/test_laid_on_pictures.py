@@ -24,6 +24,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"turn": 90.0, "zoom": (0.7, 1.0)},
         {"zoom": (0.6, 0.9), "fill": "reflect"},
     ],
+    "patch": [{"size": 32}, {"size": 16, "focus": 1.0}],
 }
 """Settings that are tried beside the defaults."""
 
@@ -40,7 +41,9 @@ def augmentation(name: str, kind: str, **options: Any) -> Augment:
     """Build a plug-in for grey pictures with a target of this kind."""
     groups = {
         "image": FieldSpec("image", (1, SIDE, SIDE), "uint8", statistics={"mean": [8.0], "std": [60.0]}),
-        "target": FieldSpec(kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8"),
+        "target": FieldSpec(
+            kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8", statistics={"counts": [[10, 10]]}
+        ),
     }
     module = registry.load("augment", name)
     made: Augment = module.build(module.Settings(**options), groups)
@@ -77,6 +80,7 @@ def test_a_mask_names_what_is_seen(name: str, options: dict[str, Any]) -> None:
     if name in ("color", "random_erasing"):
         assert torch.equal(ids, mask)
         return
+    assert ids.shape[1:] == seen.shape[2:]
     is_known = ids != VOID
     agree = ((seen[:, 0] > 128) == (ids == 1))[is_known].float().mean()
     assert agree > 0.99
@@ -133,3 +137,31 @@ def test_turns_are_whole_quarters() -> None:
 def test_zoom_must_rise() -> None:
     with pytest.raises(ValidationError, match=r"zoom starts at 2.0 and ends below, at 0.5"):
         registry.load("augment", "random_affine").Settings(zoom=(2.0, 0.5))
+
+
+def test_patches_show_a_class_as_often_as_asked() -> None:
+    """Blocks fill a twentieth of the pictures; of two classes as rare as each other, half of the patches show each."""
+    image, _ = blocks()
+    mask = (image[:, 0] > 128).to(torch.uint8)
+    mask[0] = VOID
+
+    def share(focus: float) -> float:
+        patch = augmentation("patch", "mask", size=9, focus=focus)
+        middles = []
+        for epoch in range(25):
+            changed = patch({"image": image, "target": mask}, RowDraws(3, epoch, torch.arange(ROWS), place=0))
+            assert changed["image"].shape == (ROWS, 1, 9, 9)
+            middles.append(changed["target"][1:, 4, 4] == 1)
+        return torch.stack(middles).float().mean().item()
+
+    assert share(0.0) < 0.1
+    assert share(1.0) == pytest.approx(0.5, abs=0.06)
+
+
+def test_patches_want_a_mask_and_pictures_as_large() -> None:
+    module = registry.load("augment", "patch")
+    image = FieldSpec("image", (1, 64, 20), "uint8")
+    with pytest.raises(UsageError, match="image is 64x20, smaller than the patch of 21"):
+        module.build(module.Settings(size=21), {"image": image, "target": FieldSpec("mask", (64, 20), "uint8")})
+    with pytest.raises(UsageError, match="a target that is a mask"):
+        module.build(module.Settings(size=8), {"image": image, "target": FieldSpec("category", (), "int64")})

@@ -1,0 +1,54 @@
+"""Patches of pictures and masks, around pixels of drawn classes.
+
+Shape legend: B rows, C channels, H rows of pixels, W columns of pixels, P pixels, K classes, S side of the patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from dlw.augment._base import Augment, Draws
+from dlw.specs import TARGET, FieldSpec
+
+VOID = 255
+
+
+def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float) -> Augment:
+    """Return an augmentation that cuts all pictures of a row, and its mask, at one place."""
+    images = [name for name, spec in groups.items() if spec.kind == "image"]
+    rarity_K = 1 / torch.tensor(groups[TARGET].statistics["counts"][0], dtype=torch.float64).clamp(min=1)
+
+    def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        ids_BHW = batch[TARGET]
+        height, width = ids_BHW.shape[-2:]
+        pixel_B = _draw_pixel(ids_BHW.flatten(1), draws, rarity_K.to(ids_BHW.device), focus)
+        side_S = torch.arange(size, device=pixel_B.device)
+        ys_BS1 = _start(pixel_B // width, size, height)[:, None, None] + side_S[:, None]
+        xs_B1S = _start(pixel_B % width, size, width)[:, None, None] + side_S
+        row_B11 = torch.arange(len(ids_BHW), device=pixel_B.device)[:, None, None]
+        cut = {name: batch[name].permute(0, 2, 3, 1)[row_B11, ys_BS1, xs_B1S].permute(0, 3, 1, 2) for name in images}
+        return {**batch, **cut, TARGET: ids_BHW[row_B11, ys_BS1, xs_B1S]}
+
+    return apply
+
+
+def _draw_pixel(ids_BP: Tensor, draws: Draws, rarity_K: Tensor, focus: float) -> Tensor:
+    """Return the number of a known pixel of each row; with chance `focus`, one of a class drawn by its rarity."""
+    is_focused_B, at_B = draws.uniform(2).unbind(1)
+    num_classes = len(rarity_K)
+    class_BP = torch.where(ids_BP == VOID, num_classes, ids_BP.long())
+    count_BK = torch.zeros(len(ids_BP), num_classes + 1, device=ids_BP.device, dtype=torch.float64)
+    count_BK.scatter_add_(1, class_BP, torch.ones_like(class_BP, dtype=torch.float64))
+    weight_BK = torch.where((is_focused_B < focus)[:, None], rarity_K / count_BK[:, :-1].clamp(min=1), 1.0)
+    is_void_B1 = count_BK[:, :-1].sum(1, keepdim=True) == 0
+    until_BP = torch.cat([weight_BK, is_void_B1.double()], dim=1).gather(1, class_BP).cumsum(1)
+    pixel_B = torch.searchsorted(until_BP, (at_B * until_BP[:, -1])[:, None], right=True)[:, 0]
+    return pixel_B.clamp(max=ids_BP.shape[1] - 1)
+
+
+def _start(middle_B: Tensor, size: int, whole: int) -> Tensor:
+    """Return the first pixel of patches around these, inside the picture."""
+    return (middle_B - size // 2).clamp(0, whole - size)
