@@ -74,6 +74,32 @@ class UNet(nn.Module):
         return answer_BKHW[..., :height, :width]
 
 
+class TopPlaces(nn.Module):
+    """The answer of a picture is that of the places that say it most; classes compete at each place.
+
+    For multiple-instance learning by such places see Durand et al. 2017 (WILDCAT), equation 2. A linear layer that
+    starts as the identity turns what places say into what the picture is.
+    """
+
+    def __init__(self, network: UNet, share: float, output: OutputSpec) -> None:
+        super().__init__()
+        self.network = network
+        self.share = share
+        self.picture = nn.Linear(output.size, output.size)
+        nn.init.eye_(self.picture.weight)
+        nn.init.zeros_(self.picture.bias)
+        if output.start:
+            with torch.no_grad():
+                self.picture.bias.copy_(torch.tensor(output.start))
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return [B, K]."""
+        place_BKP = self.network(batch).float().log_softmax(1).flatten(2)
+        count = max(1, round(self.share * place_BKP.shape[2]))
+        answer_BK: Tensor = self.picture(place_BKP.topk(count, dim=2).values.mean(2))
+        return answer_BK
+
+
 def _stem(channels: int, width: int, stride: int, blocks: resnet.Settings) -> nn.Sequential:
     """Return one unit, or two that share a stride of 4."""
     if stride < 4:

@@ -1,4 +1,4 @@
-"""U-shaped convolutional network: one value per class and pixel, for pictures of any size and channel count."""
+"""U-shaped convolutional network: a value per class and pixel, or of a picture by its most telling places."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 INPUTS = ("image",)
-OUTPUTS = ("map",)
+OUTPUTS = ("map", "vector")
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 Depth = Annotated[int, Field(ge=1, le=100)]
@@ -46,6 +46,13 @@ class Settings(ModelSettings):
         False, description="Weigh channels by what the whole picture shows (arXiv:1709.01507)."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the deepest channels switched off in training.")
+    top_share: float = Field(
+        0.001,
+        gt=0,
+        le=1,
+        description="For a task that asks for one answer per picture: for each class the mean over this share of the "
+        "places, those that answer it most. Small finds small things; 1 is the mean of all places.",
+    )
 
     @model_validator(mode="after")
     def _stages_agree(self) -> Self:
@@ -55,7 +62,8 @@ class Settings(ModelSettings):
 
 
 def build(settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpec) -> nn.Module:
-    """Return a network from {image group: [B, C, H, W]} to [B, size, H, W]."""
-    from dlw.models._unet import UNet
+    """Return a network from {image group: [B, C, H, W]} to [B, size, H, W], or to [B, size] for a vector."""
+    from dlw.models._unet import TopPlaces, UNet
 
-    return UNet(settings, inputs, output)
+    network = UNet(settings, inputs, output)
+    return network if output.kind == "map" else TopPlaces(network, settings.top_share, output)

@@ -14,14 +14,14 @@ from dlw.models import unet
 from dlw.specs import FieldSpec, OutputSpec
 
 
-def network(shape: tuple[int, ...] = (1, 8, 8), **options: Any) -> nn.Module:
+def network(shape: tuple[int, ...] = (1, 8, 8), kind: str = "map", **options: Any) -> nn.Module:
     """A small network, the same at every call."""
     torch.manual_seed(0)
     inputs = {
         "image": FieldSpec("image", shape, "uint8", statistics={"mean": [100.0] * shape[0], "std": [60.0] * shape[0]})
     }
     options = {"widths": [8, 12], "depths": [1, 1], **options}
-    return unet.build(unet.Settings(**options), inputs, OutputSpec("map", 3))
+    return unet.build(unet.Settings(**options), inputs, OutputSpec(kind, 3))
 
 
 def pictures(shape: tuple[int, ...], rows: int) -> torch.Tensor:
@@ -65,3 +65,14 @@ def test_bias_starts_where_the_task_says_and_stages_agree() -> None:
     assert dict(net.named_parameters())["output.bias"].tolist() == [0.5, -1.5]
     with pytest.raises(ValidationError, match="widths names 2 stages and depths 1"):
         unet.Settings(widths=[8, 16], depths=[1])
+
+
+def test_a_picture_is_what_its_top_places_say() -> None:
+    whole, places = network(kind="vector", top_share=0.1).eval(), network().eval()
+    whole.network.load_state_dict(places.state_dict())
+    image = pictures((1, 8, 8), 2)
+    log_p = places({"image": image}).log_softmax(1).flatten(2)
+    torch.testing.assert_close(whole({"image": image}), log_p.sort(2, descending=True).values[..., :6].mean(2))
+    out = network(kind="vector")({"image": pictures((1, 8, 8), 4)})
+    out.square().sum().backward()
+    assert out.shape == (4, 3)
