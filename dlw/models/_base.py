@@ -13,7 +13,7 @@ Networks initialise from torch's global generator, which the caller seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,6 +59,10 @@ class Backbone(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     from_: str = Field(alias="from", description="The run that the weights come from; relative to the recipe's folder.")
+    head: Literal["fresh", "kept"] = Field(
+        "fresh",
+        description="The last layer: fresh, or that of the run where it has the shape, as for the same classes.",
+    )
 
 
 class ModelSettings(BaseModel):

@@ -1,7 +1,8 @@
 """Weights of another run as a start: `model.backbone: {from: RUN}`.
 
 Tensors go where name and shape are the same, below the parts of both networks that fit best; the last layer, `output`,
-stays fresh. What was taken is written into the run, which needs the other one no more once it has a checkpoint.
+stays fresh unless `head: kept` asks for it. What was taken is written into the run, which needs the other one no more
+once it has a checkpoint.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dlw.engine.loop import Job
 
 FILE = "backbone.json"
-_FRESH_LAYER = "output"
+_HEAD = "output"
 _SHOWN = 5
 
 
@@ -45,7 +46,7 @@ def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener) 
     digest = saved.manifest.files[f"{group}.safetensors"][1]
     _refuse_change(run, digest, other)
     live = job.network.state_dict()
-    found = matching(saved.tensors[group], live)
+    found = matching(saved.tensors[group], live, is_head_kept=wanted.head == "kept")
     if not any(name in found for name, _ in job.network.named_parameters()):
         raise RunError(
             f"{other.folder}: no weight of its network fits by name and shape: "
@@ -67,7 +68,9 @@ def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener) 
     write_json(run.folder / FILE, note)
 
 
-def matching(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def matching(
+    tensors: Mapping[str, Tensor], live: Mapping[str, Tensor], *, is_head_kept: bool = False
+) -> dict[str, Tensor]:
     """Return the stored tensors that fit a network, by the network's names.
 
     A network may lie inside another on either side: of all pairs of parts, the one that shares the most values counts.
@@ -77,15 +80,20 @@ def matching(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor]) -> dict[
     for stored_part in _parts(tensors):
         inside = {name.removeprefix(stored_part): t for name, t in tensors.items() if name.startswith(stored_part)}
         for part in _parts(live):
-            found = {part + name: t for name, t in inside.items() if _fits(name, t, live.get(part + name))}
+            fitting = {name: t for name, t in inside.items() if _fits(t, live.get(part + name))}
+            found = {part + name: t for name, t in fitting.items() if is_head_kept or not _is_head(name)}
             count = sum(tensor.numel() for tensor in found.values())
             if count > most:
                 best, most = found, count
     return best
 
 
-def _fits(name: str, tensor: Tensor, place: Tensor | None) -> bool:
-    return place is not None and place.shape == tensor.shape and _FRESH_LAYER not in name.split(".")
+def _fits(tensor: Tensor, place: Tensor | None) -> bool:
+    return place is not None and place.shape == tensor.shape
+
+
+def _is_head(name: str) -> bool:
+    return _HEAD in name.split(".")
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[str]:

@@ -52,6 +52,12 @@ def test_the_trunk_is_copied_and_the_head_is_fresh(first: Path) -> None:
     assert note["sha256"] == store.load(Run(first), "best", Silent()).manifest.files["model.safetensors"][1]
 
 
+def test_the_head_is_kept_where_it_is_asked_for(first: Path) -> None:
+    run = start(first.parent, NEXT.replace("from: first", "from: first, head: kept"))
+    assert torch.equal(weights(run)["output.weight"], weights(first)["output.weight"])
+    assert "fresh: none" in (run / "log.txt").read_text()
+
+
 def test_a_trunk_inside_another_network_is_found(first: Path) -> None:
     recipe = NEXT.replace("classification", "{type: embedding, size: 4}")
     old, new = weights(first), weights(start(first.parent, recipe))
