@@ -100,6 +100,7 @@ def test_each_kind_shows_what_belongs_to_it(pages: dict[str, str]) -> None:
     assert "true \\ answered" in table.text
     assert "precision (up) against recall" in table.text
     assert "town = Wien" in table.text
+    assert "demographic parity difference" in table.text
     assert "predicted (up) against true (across)" in price.text
     assert any(tag == "img" for tag, _ in picture.tags) or "Worst mistakes" not in picture.text
 
@@ -124,6 +125,7 @@ def outcomes() -> Iterator[Outcome]:
         yield Outcome("values", np.ones((count, 1)), np.ones((count, 1)), ("y",))
         yield Outcome("values", np.full((count, 1), 1e30), np.zeros((count, 1)), ("y",))
         yield Outcome("quantiles", np.zeros((count, 1, 3)), np.zeros((count, 1)), ("y",), (0.1, 0.5, 0.9))
+        yield Outcome("clusters", np.eye(2)[np.zeros(count, int)], np.array([-1, 0, 1, 9, 0])[:count], ("y", "z"))
         yield Outcome("scores", np.arange(count, dtype=np.float64), np.zeros(count, np.int64))
 
 

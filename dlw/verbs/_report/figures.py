@@ -12,7 +12,7 @@ import numpy as np
 
 from dlw.specs import Outcome
 from dlw.verbs._report import charts
-from dlw.verbs._report.html import Markup, tag, text
+from dlw.verbs._report.html import Markup, table, tag, text
 
 MOST_CLASSES = 25
 """A confusion matrix of more classes cannot be read."""
@@ -66,11 +66,34 @@ def scores(outcome: Outcome, seed: int) -> list[Markup]:
     return [_precision_recall(outcome.prediction, is_true, "strange rows")] if is_true.any() else []
 
 
+def clusters(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return how many rows of each hidden class, or of no known one, each cluster holds."""
+    classes_C = np.unique(outcome.target)
+    size = outcome.prediction.shape[1]
+    if size > MOST_CLASSES or len(classes_C) > MOST_CLASSES:
+        return []
+    names = [_class_name(outcome, place) for place in classes_C.tolist()]
+    cluster_N = outcome.prediction.argmax(1)
+    rows = []
+    for cluster in range(size):
+        inside_N = outcome.target[cluster_N == cluster]
+        rows.append([f"cluster {cluster}", *(f"{int((inside_N == place).sum()):,}" for place in classes_C)])
+    caption = "rows by cluster (down) and class (across), which was hidden while learning"
+    return [table(["", *names], rows, caption)]
+
+
+def _class_name(outcome: Outcome, place: int) -> str:
+    if 0 <= place < len(outcome.names):
+        return outcome.names[place]
+    return "not known" if place < 0 else "new in these rows"
+
+
 FIGURES: Mapping[str, Callable[[Outcome, int], list[Markup]]] = {
     "classes": classes,
     "values": values,
     "quantiles": quantiles,
     "scores": scores,
+    "clusters": clusters,
 }
 
 

@@ -15,7 +15,7 @@ from dlw.verbs._report.style import STYLE
 
 if TYPE_CHECKING:
     from dlw.verbs._intervals import Interval
-    from dlw.verbs._scores import Evaluation, Group, Score
+    from dlw.verbs._scores import Evaluation, Gap, Group, Score
     from dlw.verbs._trained import Trained
     from dlw.verbs.evaluate import Judged
 
@@ -32,6 +32,7 @@ def report(trained: Trained, judged: Judged, evaluation: Evaluation) -> str:
         "Answers": tag("div", *drawn, class_="figures") if drawn else None,
         "By target or class": _groups(evaluation.parts),
         "By group of rows": _groups(evaluation.slices),
+        "Between groups": _gaps(evaluation.gaps),
         "Worst mistakes": mistakes,
         "How the scores came about": tag("ul", *(tag("li", sentence) for sentence in evaluation.protocol)),
         "What it took": facts(_cost(trained)),
@@ -135,6 +136,13 @@ def _groups(groups: Sequence[Group]) -> Markup | None:
         for group in groups
     ]
     return html.table(["group", "rows", *metrics], rows)
+
+
+def _gaps(gaps: Sequence[Gap]) -> Markup | None:
+    if not gaps:
+        return None
+    rows = [[gap.metric, gap.column, _with_interval(gap.difference), gap.highest, gap.lowest, gap.name] for gap in gaps]
+    return html.table(["largest gap", "in", "difference", "highest", "lowest", ""], rows)
 
 
 def _cost(trained: Trained) -> dict[str, Any]:
