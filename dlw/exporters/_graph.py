@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+import torch._dynamo
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
@@ -58,6 +59,7 @@ def trace(predictor: nn.Module, example: Arrays, ragged: Collection[str] = ()) -
         {0: rows, 1: Dim(f"steps_{place}", min=LEAST_STEPS)} if name in ragged else {0: rows}
         for place, name in enumerate(tensors)
     ]
+    torch._dynamo.reset()  # else a scan that was traced before, with a fixed number of steps, would be taken again
     with quiet(), torch.no_grad():
         try:
             program = torch.export.export(module, tuple(tensors.values()), dynamic_shapes=(tuple(free),))

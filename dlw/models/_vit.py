@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlw.models._attention import attend, turn
 from dlw.models._images import Standardise, only_image
 from dlw.models.vit import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -99,27 +100,12 @@ class Attention(nn.Module):
         x_BANE = self.read(x_BND).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query_BANE = self._turn(self.query_norm(x_BANE[0].float()))
         key_BANE = self._turn(self.key_norm(x_BANE[1].float()))
-        y_BANE = _attend(query_BANE, key_BANE, x_BANE[2])
+        y_BANE = attend(query_BANE, key_BANE, x_BANE[2])
         y_BND: Tensor = self.mix(y_BANE.transpose(1, 2).flatten(2))
         return y_BND
 
     def _turn(self, x_BANE: Tensor) -> Tensor:
-        if not self.is_rotary:
-            return x_BANE
-        left, right = x_BANE.chunk(2, dim=-1)
-        return x_BANE * self.cosine_NE + torch.cat([-right, left], dim=-1) * self.sine_NE
-
-
-def _attend(query_BANE: Tensor, key_BANE: Tensor, value_BANE: Tensor) -> Tensor:
-    """Return [B, A, N, E], in the precision of the values; under bf16 autocast on a CPU in float32.
-
-    There the bf16 backward of attention is far slower than float32 (53 of 98 ms of a small GPT's training step).
-    """
-    if value_BANE.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            return F.scaled_dot_product_attention(query_BANE, key_BANE, value_BANE.float())
-    dtype = value_BANE.dtype
-    return F.scaled_dot_product_attention(query_BANE.to(dtype), key_BANE.to(dtype), value_BANE)
+        return turn(x_BANE, self.cosine_NE, self.sine_NE) if self.is_rotary else x_BANE
 
 
 def _angles(rows: int, columns: int, head_width: int) -> Tensor:

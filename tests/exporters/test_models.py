@@ -12,6 +12,7 @@ from dlw import registry
 from dlw.engine.inference import Predictor, answer_arrays
 from dlw.exporters._base import Artifact
 from dlw.models._base import Refitted
+from dlw.ragged import stack
 from dlw.specs import NO_TARGET, Arrays, FieldSpec, ragged_kinds
 
 EDGES = [sorted({-2.0, -1.0, 0.0, float(column + 1)}) for column in range(3)]
@@ -24,6 +25,13 @@ SPECS = {
     "items": FieldSpec("tokens", (6,), "int32", sizes=(8,), is_ragged=True),
     "image": FieldSpec("image", (3, 16, 16), "uint8", ("image",), statistics={"mean": [90.0] * 3, "std": [50.0] * 3}),
 }
+SPECS_OF_STEPS = {
+    "tokens": FieldSpec("tokens", (12,), "int32", ("text",), sizes=(30,), is_ragged=True),
+    "series": FieldSpec(
+        "series", (12, 2), "float32", ("s",), statistics={"mean": [0.0, 1.0], "std": [1.0, 2.0]}, is_ragged=True
+    ),
+}
+"""Kinds whose rows differ in length."""
 LABELS = ("x", "y", "z")
 TASKS = {
     "vector": ("classification", FieldSpec("category", (), "int64", ("label",), (3,), LABELS, {"counts": [[5, 5, 5]]})),
@@ -41,7 +49,7 @@ TASKS = {
 }
 """For every kind of output a task, with its target."""
 
-SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1]}
+SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1], "width": 16, "buckets": 64}
 """Options that keep a network small, for the models that have them."""
 
 
@@ -56,6 +64,9 @@ def inputs_of(model: str) -> dict[str, FieldSpec]:
     if model == "fusion":
         return {name: spec for name, spec in SPECS.items() if spec.kind in registry.load("models", model).INPUTS}
     kinds = registry.load("models", model).INPUTS
+    for kind, spec in SPECS_OF_STEPS.items():
+        if kind in kinds:
+            return {kind: spec}
     columns = {kind: SPECS[kind] for kind in ("number", "category") if kind in kinds}
     if "items" in registry.load("models", model).OUTPUTS:
         return {"items": SPECS["items"], **columns}
@@ -67,6 +78,13 @@ def rows(inputs: dict[str, FieldSpec], count: int, steps: int = 6) -> Arrays:
     """Return random rows; the first holds nothing but gaps. Ragged ones have this many steps and less."""
     random = np.random.default_rng(count)
     arrays: Arrays = {}
+    lengths = np.array([0, *random.integers(1, steps + 1, count - 1)]) if count > 1 else [steps]
+    if "tokens" in inputs:
+        ids = [random.integers(1, 30, length).astype(np.int32) for length in lengths]
+        arrays["tokens"] = stack(ids, "tokens", "int32")
+    if "series" in inputs:
+        values = [random.normal(size=(length, 2)).astype(np.float32) for length in lengths]
+        arrays["series"] = stack(values, "series", "float32", (2,))
     if "number" in inputs:
         arrays["number"] = random.normal(size=(count, 3)).astype(np.float32)
         arrays["number"][0] = np.nan

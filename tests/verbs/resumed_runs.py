@@ -23,7 +23,7 @@ from dlw.verbs.predict import predict
 from dlw.verbs.train import train
 from tests.verbs.small_detections import rectangles
 from tests.verbs.small_logs import log, molecules
-from tests.verbs.small_runs import people, squares
+from tests.verbs.small_runs import people, sentences, squares
 
 Moment = Literal["step 1", "mid-epoch", "epoch end", "during validation", "last step"]
 
@@ -54,6 +54,11 @@ _LOG = {
     "target": {"next": "following"},
 }
 _MOLECULES = {"source": "molecules.csv", "inputs": {"smiles": "molecule"}, "target": {"answer": "category"}}
+_TEXT = {
+    "source": "sentences.csv",
+    "inputs": {"note": {"type": "text", "tokenizer": "words"}},
+    "target": {"answer": "category"},
+}
 FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
     "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
@@ -66,6 +71,9 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {**_LOG, "inputs": {"history": "identities", "user_id": "category"}},
         {"width": 8, "hidden": 8, "window": 6, "dropout": 0.2},
     ),
+    "ngram_bag": (_TEXT, {"width": 8, "buckets": 50, "token_dropout": 0.2}),
+    "rnn": (_TEXT, {"embedding": 4, "width": 4, "dropout": 0.2}),
+    "transformer": (_TEXT, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
@@ -78,7 +86,7 @@ TASKS: dict[str, Any] = {
 }
 """By family; all others classify."""
 MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles, "log.csv": log}
-MAKERS["molecules.csv"] = molecules
+MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences}
 """By the name of the data."""
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {

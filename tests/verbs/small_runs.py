@@ -76,6 +76,20 @@ def squares(folder: Path, count: int = 40) -> Path:
     return path
 
 
+def sentences(folder: Path, count: int = 60) -> Path:
+    """Write sentences.csv: texts of different length, some empty, and an answer that follows from one word."""
+    random = np.random.default_rng(0)
+    lines = ["note,answer"]
+    for number in range(count):
+        words = random.choice(["the", "cat", "sat", "on", "a", "mat"], random.integers(0, 12)).tolist()
+        is_good = number % 2
+        words += [["bad", "good"][is_good]] if number % 9 else []
+        lines.append(f"{' '.join(words)},{'yes' if is_good else 'no'}")
+    path = folder / "sentences.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def trained(folder: Path, recipe: str) -> Path:
     """Train a recipe whose data lie in the folder and return the run directory."""
     path = folder / "recipe.yaml"
