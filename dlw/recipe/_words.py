@@ -83,6 +83,14 @@ _KEYS = {
     "label_smoothing": "smoothing label_smooth label_smoothing_factor",
     "focal_gamma": "focal focal_loss gamma fl_gamma focal_loss_gamma",
     "positive": "positive_class positive_label pos_label",
+    "threshold": "decision_threshold thresholds classification_threshold cutoff cut_off prob_threshold",
+    "costs": "cost cost_matrix misclassification_cost error_costs",
+    "false_positive": "cost_false_positive fp false_positives cost_fp fp_cost",
+    "false_negative": "cost_false_negative fn false_negatives cost_fn fn_cost",
+    "calibrate": "calibration calibrator temperature_scaling calibration_method",
+    "clusters": "n_clusters num_clusters k n_components num_groups groups",
+    "code": "latent latent_dim bottleneck code_size latent_size z_dim encoding_dim",
+    "head": "clusterer cluster_method clustering_method covariance_type",
     "loss": "criterion loss_fn loss_function loss_func",
     "dropout": "dropout_rate drop_rate drop p_drop dropout_prob dropout_p hidden_dropout_prob hidden_dropout "
     "resid_drop attention_dropout attn_dropout dropout_probability",
@@ -108,6 +116,7 @@ _NAMES = {
         "multi_label multilabel_classification audio_classification sequence_classification",
         "regression": "tabular_regression regress regressor reg numerical continuous quantile_regression "
         "multi_target_regression",
+        "clustering": "cluster kmeans k_means grouping unsupervised gmm mixture",
         "detection": "object_detection detect detector bounding_boxes bbox face_detection",
     },
     "models": {
@@ -115,6 +124,7 @@ _NAMES = {
         "mlp": "linear dense fully_connected feedforward feed_forward ffn fnn perceptron dnn tabnet tabm realmlp "
         "logistic_regression concat",
         "tabular_transformer": "ft_transformer fttransformer tab_transformer tabtransformer saint",
+        "cluster_autoencoder": "kmeans k_means gmm gaussian_mixture dec idec deep_clustering autoencoder_clusters",
         "resnet": "cnn convnet conv resnet18 resnet34 resnet50 resnet101 wide_resnet wrn stacked_cnn vgg lenet "
         "efficientnet convnext mobilenet densenet",
         "vit": "vision_transformer vit_base vit_tiny vit_small deit transformer image_transformer swin",
@@ -168,7 +178,14 @@ _NAMES = {
         "mape": "mean_absolute_percentage_error",
         "ece": "calibration expected_calibration_error calibration_error",
         "brier": "brier_score",
-        "recall": "sensitivity tpr",
+        "recall": "sensitivity",
+        "tpr": "true_positive_rate equal_opportunity equal_opportunity_difference",
+        "fpr": "false_positive_rate fall_out",
+        "selection_rate": "demographic_parity statistical_parity positive_rate demographic_parity_difference",
+        "mean_cost": "cost expected_cost total_cost misclassification_cost",
+        "ari": "adjusted_rand adjusted_rand_score adjusted_rand_index rand_index",
+        "nmi": "normalized_mutual_info normalized_mutual_info_score mutual_information normalised_mutual_information",
+        "silhouette": "silhouette_score silhouette_samples",
         "balanced_accuracy": "balanced_acc balanced_accuracy_score",
     },
     "exporters": {

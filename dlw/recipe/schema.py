@@ -224,7 +224,11 @@ class Evaluate(Section):
     metrics: list[str] | None = Field(None, description="Metrics to report; default: the task's.")
     baseline: bool = Field(True, description="Report a plain baseline beside the network.")
     slices: list[str] = Field([], description="Columns whose values are scored separately.")
-    require: list[str] = Field([], description='Conditions such as "test/accuracy >= 0.9"; unmet ends with exit 9.')
+    require: list[str] = Field(
+        [],
+        description='Conditions such as "test/accuracy >= 0.9" or, about a column of `slices`, '
+        '"max_gap(tpr, sex) <= 0.1"; unmet ends with exit 9.',
+    )
     episodes: Episodes | None = Field(
         None, description="Few-shot episodes as the test split of the task embedding; recall_at_1 scores them."
     )

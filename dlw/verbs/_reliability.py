@@ -33,6 +33,16 @@ class Reliability:
     bins: tuple[Bin, ...]
 
 
+def warnings(found: Reliability | None) -> tuple[str, ...]:
+    """Return a warning where the temperature, found on other rows, made these less calibrated."""
+    if found is None or found.ece_before is None or found.ece <= found.ece_before:
+        return ()
+    return (
+        f"at temperature {found.temperature:.4g} these rows are less calibrated than without it: "
+        f"ece {found.ece:.4g} against {found.ece_before:.4g}",
+    )
+
+
 def reliability(outcome: Outcome, temperature: float | None) -> Reliability | None:
     """Return the table of classes or labels, None for answers without probabilities."""
     if outcome.kind not in ("classes", "labels"):

@@ -17,12 +17,11 @@ from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Block, Recipe
 from dlw.specs import TARGET, Arrays, Outcome
-from dlw.verbs import _groups, _protocol, _requirements, _slices
+from dlw.verbs import _groups, _protocol, _reliability, _requirements, _slices
 from dlw.verbs._baseline import Rival, Tuning, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
 from dlw.verbs._objects import in_given_pixels
-from dlw.verbs._reliability import reliability
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
 
 if TYPE_CHECKING:
@@ -196,6 +195,7 @@ def _evaluation(
     fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
     headline = _headline(trained)
     facts = _facts(trained, judged, train)
+    trust = _reliability.reliability(judged.outcome, facts.temperature)
     return Evaluation(
         run=str(trained.run.folder),
         split=judged.split,
@@ -207,11 +207,12 @@ def _evaluation(
         parts=_groups.parts(judged.outcome, metrics, recipe),
         slices=groups,
         gaps=gaps,
-        reliability=reliability(judged.outcome, facts.temperature),
+        reliability=trust,
         protocol=(*_protocol.sentences(recipe, judged.outcome, facts, fits), *_groups.explained(gaps)),
         warnings=(
             *_protocol.comparisons(next(one for one in scores if one.metric == headline), judged.split),
             *_groups.warnings(groups, gaps),
+            *_reliability.warnings(trust),
         ),
         requirements=tuple(_requirements.judge(one, values) for one in asked),
         folder=str(trained.run.evaluation(judged.split)),

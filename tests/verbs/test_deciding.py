@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dlw.errors import DataError
+from dlw.specs import Outcome
+from dlw.verbs import _reliability
 from dlw.verbs._trained import open_trained
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
@@ -94,6 +96,14 @@ def test_the_reliability_table_is_written(run: Path) -> None:
     assert score["value"] == pytest.approx(table["ece"])
     assert table["temperature"] == options(run)["temperature"]
     assert 0 <= table["ece_before"] <= 1
+
+
+@pytest.mark.parametrize(("temperature", "is_told"), [(None, False), (0.5, True), (2.0, False)])
+def test_a_temperature_that_does_not_help_is_told(temperature: float | None, is_told: bool) -> None:
+    """Nine in ten are right where 0.99 was said: a temperature below 1 came from the wrong rows."""
+    target = (np.arange(100) < 10).astype(np.int64)
+    found = _reliability.reliability(Outcome("classes", np.tile([0.99, 0.01], (100, 1)), target), temperature)
+    assert bool(_reliability.warnings(found)) == is_told
 
 
 @pytest.mark.parametrize("format", ["onnx", "safetensors"])
