@@ -136,10 +136,11 @@ def assign(plan: SplitPlan, table: pa.Table, targets: list[str], shares: Mapping
     """Return int64 [N]: for each row, which of `shares` it belongs to."""
     borders = np.cumsum(list(shares.values()))[:-1]
     num_rows = len(table)
+    turn = plan.fold * shares.get("test", 0.0)
     if plan.type == "position":
         return np.searchsorted(np.round(borders * num_rows), np.arange(num_rows), side="right")
     if plan.type == "random":
-        return np.searchsorted(borders, _draws(plan.seed, 0, num_rows), side="right")
+        return np.searchsorted(borders, _turned(_draws(plan.seed, 0, num_rows), turn), side="right")
     if plan.type == "time":
         return _by_time(table, _by(plan, table), borders)
     if plan.type == "scaffold":
@@ -151,9 +152,15 @@ def assign(plan: SplitPlan, table: pa.Table, targets: list[str], shares: Mapping
         for code in range(codes.max(initial=-1) + 1):
             rows = np.flatnonzero(codes == code)
             draws[rows] = _draws(plan.seed, code + 1, len(rows))
-        return np.searchsorted(borders, draws, side="right")
+        return np.searchsorted(borders, _turned(draws, turn), side="right")
     groups = _codes(table, _by(plan, table))
-    return np.searchsorted(borders, _draws(plan.seed, 0, groups.max(initial=-1) + 1), side="right")[groups]
+    draws = _turned(_draws(plan.seed, 0, groups.max(initial=-1) + 1), turn)
+    return np.searchsorted(borders, draws, side="right")[groups]
+
+
+def _turned(draws: np.ndarray, turn: float) -> np.ndarray:
+    """Return draws in [0, 1) moved on by the folds before, so that other rows come last, where the test rows are."""
+    return (draws + turn) % 1 if turn else draws
 
 
 def _draws(seed: int, stream: int, count: int) -> np.ndarray:

@@ -203,6 +203,14 @@ def _plan(view: View, plan: Mapping[str, Any], path: Path) -> Iterator[Report]:
     told = {"group": "groups the rows", "time": "orders the rows", "scaffold": "holds SMILES"}
     if kind in told and by is None:
         yield (*path, "type"), f"{kind} needs `by`, the column that {told[kind]}"
+    if kind not in ("random", "stratified", "group") and plan.get("fold"):
+        yield (*path, "fold"), f"has no effect with type {kind}; folds are of random, stratified and group"
+    fold, share = plan.get("fold"), shares["test"]
+    if isinstance(fold, int) and isinstance(share, (int, float)) and share and (fold + 1) * share > 1 + 1e-9:
+        yield (
+            (*path, "fold"),
+            f"there are {int(1 / share + 1e-9) if share else 0} folds with test {share:g}, counted from 0",
+        )
     if kind in ("random", "stratified", "position") and by is not None:
         yield (*path, "by"), f"has no effect with type {kind}; did you mean type group or time?"
     targets = view.fields("target")

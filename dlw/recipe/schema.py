@@ -64,6 +64,13 @@ class SplitPlan(Section):
     test: Fraction = Field(0.1, description="Fraction of the rows for the final score.")
     by: str | None = Field(None, description="Column that groups or orders the rows.")
     seed: int = Field(0, ge=0, description="Seed of the random choice.")
+    fold: int = Field(
+        0,
+        ge=0,
+        le=999,
+        description="Which part is test, for cross-validation: with `test: 0.2`, folds 0 to 4 test every row once; for "
+        "random, stratified and group.",
+    )
 
 
 def _source_kind(value: Any) -> str:

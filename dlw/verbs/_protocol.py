@@ -101,7 +101,8 @@ def _splits(recipe: Recipe) -> str:
         return "the source's own"
     if isinstance(plan, SplitPlan):
         by = f" by {plan.by}" if plan.by else ""
-        return f"{plan.type}{by}, {plan.train:g} / {plan.validation:g} / {plan.test:g}, seed {plan.seed}"
+        fold = f", fold {plan.fold}" if plan.fold else ""
+        return f"{plan.type}{by}, {plan.train:g} / {plan.validation:g} / {plan.test:g}, seed {plan.seed}{fold}"
     return ", ".join(f"{name} = {part}" for name, part in plan.items())
 
 

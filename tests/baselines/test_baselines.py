@@ -214,3 +214,19 @@ def test_principal_components_measure_the_distance_to_the_plane() -> None:
     asked = Ask("scores", 1, {"image": FieldSpec("image", (1, 1, 2), "uint8")})
     scores = principal_components.predict({"image": image}, np.zeros(50), {"image": probe}, asked).prediction
     assert scores == pytest.approx([0, 0, 2 * (50 / 255) ** 2], abs=1e-6)
+
+
+def test_ratings_are_found_from_biases_and_factors() -> None:
+    """Ratings that are sums and products of what users and items are, some of them hidden."""
+    rng = np.random.default_rng(0)
+    user, item = rng.normal(size=(2, 40, 2))
+    pairs = np.stack(np.meshgrid(np.arange(40), np.arange(40)), axis=-1).reshape(-1, 2)
+    value = (user[pairs[:, 0]] * item[pairs[:, 1]]).sum(1) + user[pairs[:, 0], 0] + item[pairs[:, 1], 1] + 3
+    is_hidden = rng.random(len(pairs)) < 0.2
+    specs = {"category": FieldSpec("category", (3,), "int64", ("user", "sex", "item"), sizes=(41, 3, 41))}
+    ids = np.stack([pairs[:, 0] + 1, np.ones(len(pairs), np.int64), pairs[:, 1] + 1], axis=1)
+    answer = registry.load("baselines", "matrix_factorization").predict(
+        {"category": ids[~is_hidden]}, value[~is_hidden, None], {"category": ids[is_hidden]}, Ask("values", 1, specs)
+    )
+    assert "user and item" in answer.note
+    assert np.square(answer.prediction[:, 0] - value[is_hidden]).mean() < 0.1 * value.var()

@@ -211,3 +211,16 @@ def test_scaffolds_stay_together_and_the_frequent_ones_go_to_train() -> None:
     plan = SplitPlan(type="scaffold", by="smiles")
     members = assign(plan, pa.table({"smiles": smiles}), [], {"train": 0.7, "validation": 0.2, "test": 0.1})
     assert members.tolist() == [0, *[0] * 8, *[2] * 3, 1]
+
+
+@pytest.mark.parametrize("plan", ["random", "stratified", "group"])
+def test_folds_test_every_row_once(plan: str) -> None:
+    table = pa.table({"kind": [f"k{row % 7}" for row in range(200)]})
+    shares = {"train": 0.75, "validation": 0.05, "test": 0.2}
+    members = [
+        assign(SplitPlan(type=plan, by=None if plan == "random" else "kind", fold=fold), table, [], shares)
+        for fold in range(5)
+    ]
+    tested = sum((one == 2).astype(int) for one in members)
+    assert set(tested) == {1}
+    assert np.array_equal(members[0], assign(SplitPlan(type=plan, by="kind"), table, [], shares))

@@ -307,6 +307,21 @@ def test_values_arrive_with_their_types() -> None:
         ),
         (
             '{train: "train[:80%]", validation: "train[80%:]", test: test}',
+            "{type: scaffold}",
+            "7:18: data.splits.type: scaffold needs `by`, the column that holds SMILES",
+        ),
+        (
+            '{train: "train[:80%]", validation: "train[80%:]", test: test}',
+            "{type: position, fold: 2}",
+            "7:34: data.splits.fold: has no effect with type position",
+        ),
+        (
+            '{train: "train[:80%]", validation: "train[80%:]", test: test}',
+            "{train: 0.8, validation: 0, test: 0.2, fold: 5}",
+            "data.splits.fold: there are 5 folds with test 0.2, counted from 0",
+        ),
+        (
+            '{train: "train[:80%]", validation: "train[80%:]", test: test}',
             "{test: test}",
             "7:3: data.splits: has no train split",
         ),
