@@ -48,6 +48,8 @@ def write_layouts(root: Path) -> dict[str, Path]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(picture(9))
         paths[place.split("/")[0]] = root / place.split("/")[0]
+    paths["one.txt"] = root / "one.txt"
+    paths["one.txt"].write_text("a row\nanother row\n")
     rows = datasets.Dataset.from_dict(ROWS)
     rows.save_to_disk(str(root / "arrow"))
     datasets.DatasetDict({"train": rows, "test": rows}).save_to_disk(str(root / "arrow-splits"))
@@ -61,7 +63,7 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 LAYOUTS = (
-    *("one.parquet", "one.csv", "one.tsv", "one.jsonl", "one.json", "one.png"),
+    *("one.parquet", "one.csv", "one.tsv", "one.jsonl", "one.json", "one.png", "one.txt"),
     *("parquet-splits", "csv-splits", "jsonl-splits", "classes", "classes-splits", "arrow", "arrow-splits"),
 )
 ASKED_BY_NAME = {"hub", "windows", "series", "coco", "voc", "yolo", "mask_folder"}
@@ -99,6 +101,8 @@ def test_tables_hold_the_rows_and_only_the_cache_is_written(
     for table in tables.values():
         if "age" in table.column_names:
             assert table.select(list(ROWS)).to_pydict() == ROWS
+        elif "text" in table.column_names:
+            assert table["text"].to_pylist() == ["a row", "another row"]
         else:
             assert table["image"][0].as_py()["path"].endswith(".png")
     assert listing(layouts["one.csv"].parent) == before
