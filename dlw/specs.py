@@ -162,7 +162,8 @@ class Outcome:
     whole: Outcome | None = None
     """Of some vectors or clusters of an outcome, the outcome that they lie in; None: they are all there is."""
     places: np.ndarray | None = None
-    """Of some vectors or clusters of an outcome, int64 [N]: where each stands in `whole`."""
+    """Of some vectors or clusters of an outcome, int64 [N]: where each stands in `whole`. Of scores, int64 [N]: where
+    each stands in its recording, counted in steps."""
     scale: tuple[float, ...] = ()
     """Of forecasts: what errors of each of the C columns are divided by, its deviation in training."""
     season: int = 0
@@ -206,7 +207,8 @@ class Outcome:
         """Return the outcome of some rows (indices or a mask); vectors and clusters go on lying among all."""
         if self.kind not in ("vectors", "clusters"):
             group = None if self.group is None else self.group[rows]
-            return replace(self, prediction=self.prediction[rows], target=self.target[rows], group=group)
+            places = None if self.places is None else self.places[rows]
+            return replace(self, prediction=self.prediction[rows], target=self.target[rows], group=group, places=places)
         places = np.arange(len(self.target)) if self.places is None else self.places
         return replace(
             self,

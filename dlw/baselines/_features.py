@@ -1,7 +1,8 @@
 """Packed arrays as one matrix of features, for learners that know only matrices.
 
 Numbers: gaps filled by the median and flagged, then standardised. Categories: one column per value. Pictures: mean
-over blocks so that no side exceeds 32 pixels, scaled to 0..1. Everything is fitted on the training rows.
+over blocks so that no side exceeds 32 pixels, scaled to 0..1. Series: resampled to 16 points. Everything is
+fitted on the training rows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from dlw.specs import Arrays, FieldSpec
 
 MAX_SIDE = 32
+POINTS = 16
 MAX_DENSE_COLUMNS = 2000
 """With more category columns than this the matrix is sparse."""
 
@@ -33,6 +35,8 @@ class Features:
                 self._parts[name] = self._categories(spec)
             elif spec.kind == "labels":
                 self._parts[name] = lambda array: array.astype(np.float32)
+            elif spec.kind == "series":
+                self._parts[name] = _series(train[name])
             else:
                 assert spec.kind == "image", spec.kind
                 self._parts[name] = _pictures
@@ -68,6 +72,8 @@ def width(specs: Mapping[str, FieldSpec]) -> int:
         if spec.kind == "image":
             step = _step(spec.shape[1:])
             total += spec.shape[0] * -(-spec.shape[1] // step) * -(-spec.shape[2] // step)
+        elif spec.kind == "series":
+            total += (POINTS + 2) * spec.shape[1]
         else:
             total += 2 * spec.shape[0] + min(sum(spec.sizes), MAX_DENSE_COLUMNS)
     return max(total, 1)
@@ -87,6 +93,24 @@ def _numbers(train_NF: np.ndarray) -> Part:
         return np.concatenate([values_NF, gaps_NF[:, has_gaps_F]], axis=1, dtype=np.float32)
 
     return scaled
+
+
+def _series(train_NTC: np.ndarray) -> Part:
+    numbers = _numbers(_shapes(train_NTC))
+    return lambda array_NTC: numbers(_shapes(array_NTC))
+
+
+def _shapes(array_NTC: np.ndarray) -> np.ndarray:
+    """Return each channel at POINTS even places between its first and last known step, its mean and its deviation."""
+    found = np.full((len(array_NTC), array_NTC.shape[2], POINTS + 2), np.nan, np.float32)
+    for row, channel in np.ndindex(found.shape[:2]):
+        values_T = array_NTC[row, :, channel]
+        known = np.flatnonzero(~np.isnan(values_T))
+        if len(known):
+            places = np.linspace(known[0], known[-1], POINTS)
+            found[row, channel, :POINTS] = np.interp(places, known, values_T[known])
+            found[row, channel, POINTS:] = values_T[known].mean(), values_T[known].std()
+    return found.reshape(len(found), -1)
 
 
 def _columns(array_NF: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

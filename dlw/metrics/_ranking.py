@@ -53,7 +53,11 @@ def by_class(ranked: Ranked, outcome: Outcome, weight_RN: np.ndarray) -> np.ndar
         return np.full(len(weight_RN), np.nan)
     scores_NK = outcome.prediction
     if outcome.kind == "scores":
-        return ranked(outcome.prediction, outcome.target > 0, weight_RN)
+        values = [
+            ranked(outcome.prediction[rows], outcome.target[rows] > 0, weight_RN[:, rows]) for rows in by_group(outcome)
+        ]
+        values_RG = np.stack(values, axis=1)
+        return mean_where(values_RG, ~np.isnan(values_RG))
     if outcome.kind == "labels":
         values = [
             ranked(scores_NK[known, k], outcome.target[known, k] > 0, weight_RN[:, known])
@@ -66,6 +70,14 @@ def by_class(ranked: Ranked, outcome: Outcome, weight_RN: np.ndarray) -> np.ndar
         values = [ranked(scores_NK[:, k], outcome.target == k, weight_RN) for k in classes]
     values_RK = np.stack(values, axis=1)
     return mean_where(values_RK, ~np.isnan(values_RK))
+
+
+def by_group(outcome: Outcome) -> list[np.ndarray]:
+    """Return the row numbers of each group, in order; all rows where there are no groups."""
+    if outcome.group is None:
+        return [np.arange(len(outcome.target))]
+    order_N = np.argsort(outcome.group, kind="stable")
+    return np.split(order_N, np.flatnonzero(np.diff(outcome.group[order_N])) + 1)
 
 
 def _groups(score_N: np.ndarray, yes_N: np.ndarray, weight_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,7 @@
-"""The layers of `autoencoder`. Shape legend: B rows, C channels, H rows of pixels, W columns of pixels, F numbers."""
+"""The layers of `autoencoder`.
+
+Shape legend: B rows, C channels, H rows of pixels, W columns of pixels, F numbers, T steps.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from dlw.models import resnet
 from dlw.models._columns import Standard
 from dlw.models._images import only_image, standardising
 from dlw.models._resnet import unit
+from dlw.models._series import StandardiseSeries, only_series
 from dlw.models.autoencoder import Settings
 from dlw.specs import FieldSpec
 
@@ -22,7 +26,9 @@ def only_kind(inputs: Mapping[str, FieldSpec]) -> str:
     """Return the one kind of all inputs; raises UsageError for a mixture."""
     kinds = {spec.kind for spec in inputs.values()}
     if len(kinds) != 1:
-        raise UsageError(f"model autoencoder takes one picture or numbers, the recipe gives {' and '.join(kinds)}")
+        raise UsageError(
+            f"model autoencoder takes one picture, one series or numbers, the recipe gives {' and '.join(kinds)}"
+        )
     return kinds.pop()
 
 
@@ -56,6 +62,34 @@ class Picture(nn.Module):
         filled_BCHW = F.pad(seen_BCHW, (0, -width % self.multiple, 0, -height % self.multiple))
         made_BCHW = self.output(self.up(self.opened(self.code(self.down(filled_BCHW)))))
         return (made_BCHW[..., :height, :width] - x_BCHW).float().square().mean(1, keepdim=True)
+
+
+class Steps(nn.Module):
+    """A series like a picture of one dimension; a gap counts as the mean and has no error of its own."""
+
+    def __init__(self, settings: Settings, inputs: Mapping[str, FieldSpec]) -> None:
+        super().__init__()
+        self.group, spec = only_series(inputs, "autoencoder")
+        self.noise, self.multiple = settings.noise, 2 ** len(settings.widths)
+        channels = spec.shape[1]
+        self.standardise = StandardiseSeries(spec)
+        down: list[nn.Module] = []
+        for before, after in pairwise([channels, *settings.widths]):
+            down += [nn.Conv1d(before, after, 5, stride=2, padding=2), nn.ReLU()]
+        self.down = nn.Sequential(*down)
+        self.code = nn.Conv1d(settings.widths[-1], settings.code, 1)
+        up: list[nn.Module] = [nn.Conv1d(settings.code, settings.widths[-1], 1), nn.ReLU()]
+        for before, after in pairwise([*reversed(settings.widths), settings.widths[0]]):
+            up += [nn.Upsample(scale_factor=2), nn.Conv1d(before, after, 5, padding=2), nn.ReLU()]
+        self.up = nn.Sequential(*up, nn.Conv1d(settings.widths[0], channels, 5, padding=2))
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the squared error [B, 1, T, C]."""
+        x_BTC, known_BTC = self.standardise(batch[self.group])
+        seen_BTC = _noisy(x_BTC, self.noise) if self.training else x_BTC
+        filled_BCT = F.pad(seen_BTC.transpose(1, 2), (0, -x_BTC.shape[1] % self.multiple))
+        made_BTC = self.up(self.code(self.down(filled_BCT))).transpose(1, 2)[:, : x_BTC.shape[1]]
+        return ((made_BTC - x_BTC).float().square() * known_BTC).unsqueeze(1)
 
 
 class Columns(nn.Module):

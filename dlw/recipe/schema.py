@@ -236,6 +236,10 @@ class Evaluate(Section):
         description='Conditions such as "test/accuracy >= 0.9" or, about a column of `slices`, '
         '"max_gap(tpr, sex) <= 0.1"; unmet ends with exit 9.',
     )
+    within: str | None = Field(
+        None,
+        description="Column that names the recording of a row: anomaly scores are judged within each, then averaged.",
+    )
     episodes: Episodes | None = Field(
         None, description="Few-shot episodes as the test split of the task embedding; recall_at_1 scores them."
     )

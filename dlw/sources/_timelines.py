@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 NO_SPLIT = len(SPLITS)
+LEAST_SPREAD = 1e-3
 ROUND = 1e-3
 """Share of a step by which a moment may miss its place."""
 MOST_GAPS = 100
@@ -50,6 +51,20 @@ class Timeline:
         spread = values[self.row_P]
         spread[self.row_P < 0] = np.nan
         return spread
+
+    def relative(self, values_P: np.ndarray, first: int) -> np.ndarray:
+        """Return values [P] by mean and deviation of the first known ones of their recording; a deviation of nearly 0
+        counts as a thousandth of the mean.
+        """
+        relative_P = np.full(len(values_P), np.nan)
+        for start, stop in np.unique(np.stack([self.start_P, self.stop_P], axis=1), axis=0):
+            own = values_P[start:stop]
+            known = own[~np.isnan(own)][:first]
+            if len(known):
+                mean = known.mean()
+                spread = max(float(known.std()), LEAST_SPREAD * max(abs(mean), LEAST_SPREAD))
+                relative_P[start:stop] = (own - mean) / spread
+        return relative_P
 
 
 def timeline(table: pa.Table, split: str, by: str | None, order: str, step: float | None) -> Timeline:

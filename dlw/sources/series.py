@@ -59,6 +59,13 @@ class Settings(SourceSettings):
     repeated: Literal["refuse", "keep"] = Field(
         "refuse", description="Rows of one recording and one moment: an error, or kept in the order of the file."
     )
+    reference: int | None = Field(
+        None,
+        ge=2,
+        le=1_000_000,
+        description="First rows of each recording whose mean and deviation standardise its columns: recordings of "
+        "different size become alike.",
+    )
     last_only: list[Split] = Field([], description="Splits that keep only the last window of each recording.")
     partial: bool = Field(False, description="Keep histories that are shorter because their recording begins there.")
     cap: dict[str, float] = Field({}, description="Largest value of a column; larger ones become it.")
@@ -68,6 +75,8 @@ class Settings(SourceSettings):
         ends = [self.borders[split] for split in SPLITS if split in self.borders]
         if self.borders and (ends != sorted(ends) or "train" not in self.borders):
             raise ValueError("borders: must name train and rise from train over validation to test")
+        if self.reference is not None and self.ahead:
+            raise ValueError("reference: steps ahead are forecast in the user's units; leave it out")
         if self.step is not None and self.repeated == "keep":
             raise ValueError("step: two rows cannot have one place; it needs repeated: refuse")
         if self.known and not self.ahead:
@@ -187,7 +196,7 @@ def _cut(line: Timeline, ends_E: np.ndarray, split: str, settings: Settings) -> 
         arrays[name] = pa.array(np.minimum(numbers(kept, name, split), largest), from_pandas=True)
     begin_E = np.maximum(ends_E - settings.length + 1, line.start_P[ends_E])
     stop_E = np.minimum(ends_E + 1 + settings.ahead, line.stop_P[ends_E])
-    channels = _records(line, settings.columns, split)
+    channels = _records(line, settings.columns, split, settings.reference)
     arrays[HISTORY] = _views(channels, begin_E, ends_E + 1)
     if settings.ahead:
         arrays[WINDOW] = _views(channels, begin_E, stop_E)
@@ -196,11 +205,13 @@ def _cut(line: Timeline, ends_E: np.ndarray, split: str, settings: Settings) -> 
     return pa.table(arrays)
 
 
-def _records(line: Timeline, names: list[str], split: str) -> pa.StructArray:
+def _records(line: Timeline, names: list[str], split: str, reference: int | None = None) -> pa.StructArray:
     import pyarrow as pa
 
-    columns = [pa.array(line.spread(numbers(line.table, name, split)), pa.float64()) for name in names]
-    return pa.StructArray.from_arrays(columns, names)
+    values = [line.spread(numbers(line.table, name, split)) for name in names]
+    if reference is not None:
+        values = [line.relative(values_P, reference) for values_P in values]
+    return pa.StructArray.from_arrays([pa.array(values_P, pa.float64()) for values_P in values], names)
 
 
 def _views(records: pa.StructArray, begin_E: np.ndarray, stop_E: np.ndarray) -> pa.Array:

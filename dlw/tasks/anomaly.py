@@ -105,7 +105,8 @@ class AnomalyTask(Task):
 
     def condense(self, answers: Arrays) -> Arrays:
         """Keep the heat maps at half the precision: they are only drawn."""
-        return {"score": answers["score"], "heat_map": np.asarray(answers["heat_map"]).astype(np.float16)}
+        heat_map = np.minimum(answers["heat_map"], np.finfo(np.float16).max)
+        return {"score": answers["score"], "heat_map": heat_map.astype(np.float16)}
 
     def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
         """Lay scores beside whether a row's label is strange."""

@@ -58,8 +58,12 @@ def rivals(
     max_bad: float,
     listener: Listener,
     tuning: Tuning | None = None,
+    recordings: np.ndarray | None = None,
 ) -> list[Rival]:
-    """Fit the baselines on the training table and answer the test rows; the constant one comes first."""
+    """Fit the baselines on the training table and answer the test rows; the constant one comes first.
+
+    `recordings` numbers the recording of each training row like the groups of the outcome.
+    """
     import pyarrow as pa
 
     names = fitting(outcome.kind, fitted.inputs)
@@ -86,6 +90,8 @@ def rivals(
         of_rows=total if len(train) < total else 0,
         names=outcome.names,
         season=outcome.season,
+        train_group=None if recordings is None else recordings[encoded.rows],
+        test_group=None if recordings is None else outcome.group,
     )
     found = []
     for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):

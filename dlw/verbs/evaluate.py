@@ -22,6 +22,7 @@ from dlw.verbs._baseline import Rival, Tuning, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
 from dlw.verbs._objects import in_given_pixels
+from dlw.verbs._recordings import alike, in_recordings
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ def evaluate(
     if recipe.evaluate.baseline:
         allowed, tuning = recipe.data.max_bad, _tuning(trained, tables, listener)
         train = tables["train"]
-        found = rivals(trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener, tuning)
+        rows = judged.table.take(judged.rows)
+        recordings = alike(train, judged.outcome, rows, recipe.evaluate.within)
+        found = rivals(
+            trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener, tuning, recordings
+        )
     groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
     evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
     _write(trained, judged, evaluation)
@@ -162,6 +167,7 @@ def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, lis
     listener.progress("answers", len(encoded.rows), len(encoded.rows), {})
     outcome = trained.task.outcome(answers, encoded.arrays[TARGET])
     outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))
+    outcome = in_recordings(outcome, table.take(encoded.rows), trained.recipe.evaluate.within)
     left_out = len(table) - len(encoded.rows)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
     return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
