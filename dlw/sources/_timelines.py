@@ -21,6 +21,8 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 NO_SPLIT = len(SPLITS)
 LEAST_SPREAD = 1e-3
+FARTHEST = 20.0
+"""Deviations: a recording that began as a constant would outweigh all others."""
 ROUND = 1e-3
 """Share of a step by which a moment may miss its place."""
 MOST_GAPS = 100
@@ -53,8 +55,8 @@ class Timeline:
         return spread
 
     def relative(self, values_P: np.ndarray, first: int) -> np.ndarray:
-        """Return values [P] by mean and deviation of the first known ones of their recording; a deviation of nearly 0
-        counts as a thousandth of the mean.
+        """Return values [P] by mean and deviation of the first known ones of their recording, held within FARTHEST; a
+        deviation of nearly 0 counts as a thousandth of the mean.
         """
         relative_P = np.full(len(values_P), np.nan)
         for start, stop in np.unique(np.stack([self.start_P, self.stop_P], axis=1), axis=0):
@@ -63,7 +65,7 @@ class Timeline:
             if len(known):
                 mean = known.mean()
                 spread = max(float(known.std()), LEAST_SPREAD * max(abs(mean), LEAST_SPREAD))
-                relative_P[start:stop] = (own - mean) / spread
+                relative_P[start:stop] = ((own - mean) / spread).clip(-FARTHEST, FARTHEST)
         return relative_P
 
 

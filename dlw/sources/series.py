@@ -63,8 +63,8 @@ class Settings(SourceSettings):
         None,
         ge=2,
         le=1_000_000,
-        description="First rows of each recording whose mean and deviation standardise its columns: recordings of "
-        "different size become alike.",
+        description="First rows of each recording whose mean and deviation standardise its columns (at most 20 "
+        "deviations): recordings of different size become alike.",
     )
     last_only: list[Split] = Field([], description="Splits that keep only the last window of each recording.")
     partial: bool = Field(False, description="Keep histories that are shorter because their recording begins there.")
@@ -109,7 +109,7 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
     return {split: _windows(made[split], split, settings, listener) for split in SPLITS if split in made}
 
 
-def open_latest(settings: Settings, cache: Path, listener: Listener) -> pa.Table:
+def open_questions(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Return the windows to predict from: the one that ends with the last values of each recording, where steps ahead
     are forecast or only last windows were tested, else all.
     """
@@ -126,7 +126,8 @@ def open_latest(settings: Settings, cache: Path, listener: Listener) -> pa.Table
     need_P = np.arange(len(is_end_P)) + settings.ahead < line.stop_P
     if settings.known and not (need_P | ~is_end_P).all():
         raise DataError(f"input: {settings.known} must be known for {settings.ahead} steps after the last values")
-    return _cut(line, _long_enough(line, np.flatnonzero(is_end_P), "input", settings, listener), "input", settings)
+    ends_E = _long_enough(line, np.flatnonzero(is_end_P), "input", settings, listener)
+    return {"test": _cut(line, ends_E, "input", settings)}
 
 
 def _read(settings: Settings, listener: Listener) -> dict[str, pa.Table]:

@@ -16,6 +16,7 @@ from dlw.sources._files import PICTURE_SUFFIXES, has_suffix
 from dlw.specs import Arrays
 from dlw.verbs import _tiles
 from dlw.verbs._bundle import Answerer, open_target
+from dlw.verbs._forecasts import are_forecasts, in_steps, told_apart
 from dlw.verbs._masks import on_given_pictures
 from dlw.verbs._objects import are_objects, coco_results, in_given_pixels
 
@@ -213,8 +214,12 @@ def _answer_piece(
             drawings.add(names, encoded.arrays, answers)
         decoded = in_given_pixels(answerer.task.decode(answers), answerer.fitted, piece.table, rows)
         decoded = on_given_pictures(decoded, answerer.fitted, piece.table, rows)
+    unseen = _unseen(answerer, piece.table, rows, encoded.arrays)
+    if are_forecasts(answerer.task.output.kind):
+        collected.add(*in_steps(columns, decoded, unseen))
+        return
     columns |= {name if name not in columns else f"predicted_{name}": values for name, values in decoded.items()}
-    collected.add(columns, _unseen(answerer, piece.table, rows, encoded.arrays))
+    collected.add(columns, unseen)
 
 
 def _decoded_tiles(
@@ -238,12 +243,15 @@ def _picture_name(piece: Piece, row: int) -> str:
 
 
 def _kept_columns(table: pa.Table, answerer: Answerer, keep: Sequence[str]) -> list[str]:
-    """Return the columns asked for, or else a column called `id` that the model does not read."""
+    """Return the columns asked for, or else what the source tells rows apart by, or an `id` that is not read."""
     for name in keep:
         if name not in table.column_names:
             raise DataError(f"no column {name!r} to keep{did_you_mean(name, table.column_names)}")
     read = {column for spec in answerer.fitted.inputs.values() for column in spec.columns}
-    return list(keep) or [name for name in table.column_names if name.lower() == "id" and name not in read]
+    if keep:
+        return list(keep)
+    of_source = told_apart(answerer.source, table.column_names)
+    return of_source or [name for name in table.column_names if name.lower() == "id" and name not in read]
 
 
 def _unseen(answerer: Answerer, table: pa.Table, rows: np.ndarray, arrays: Arrays) -> list[str | None]:

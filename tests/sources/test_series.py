@@ -77,12 +77,12 @@ def test_the_latest_window_is_what_predict_goes_on_from(tmp_path: Path) -> None:
     unknown = [None, None, *[10.0 * t for t in range(6)][::-1]]
     write(tmp_path, s=unknown * 2)
     settings = {"path": str(tmp_path), "by": "unit", "order": "t", "columns": ["s"], "length": 3, "ahead": 2}
-    latest = series.open_latest(series.Settings(**settings, known=["known"]), tmp_path, Silent())
+    latest = series.open_questions(series.Settings(**settings, known=["known"]), tmp_path, Silent())["test"]
     assert latest["t"].to_pylist() == [5, 5]
     assert steps(latest, "history") == [[30, 40, 50]] * 2
     assert steps(latest, "known") == [[3, 4, 5, 6, 7]] * 2
     with pytest.raises(DataError, match="must be known for 3 steps"):
-        series.open_latest(series.Settings(**settings | {"ahead": 3}, known=["known"]), tmp_path, Silent())
+        series.open_questions(series.Settings(**settings | {"ahead": 3}, known=["known"]), tmp_path, Silent())
 
 
 @pytest.mark.withstands("bad inputs", case="D16")

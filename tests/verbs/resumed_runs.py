@@ -24,6 +24,7 @@ from dlw.verbs.train import train
 from tests.verbs.small_detections import rectangles
 from tests.verbs.small_logs import log, molecules
 from tests.verbs.small_runs import people, sentences, squares
+from tests.verbs.small_series import AHEAD, SOURCE, waves
 
 Moment = Literal["step 1", "mid-epoch", "epoch end", "during validation", "last step"]
 
@@ -53,6 +54,16 @@ _LOG = {
     "inputs": {"history": "identities"},
     "target": {"next": "following"},
 }
+_WAVES = {
+    "source": {**SOURCE, "ahead": AHEAD},
+    "inputs": {"history": "series", "machine": "category"},
+    "target": {"window": {"type": "series", "length": AHEAD, "season": 2}},
+}
+_WAVE_CLASSES = {
+    "source": {**SOURCE, "partial": True},
+    "inputs": {"history": "series"},
+    "target": {"answer": "category"},
+}
 _MOLECULES = {"source": "molecules.csv", "inputs": {"smiles": "molecule"}, "target": {"answer": "category"}}
 _TEXT = {
     "source": "sentences.csv",
@@ -74,19 +85,25 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ngram_bag": (_TEXT, {"width": 8, "buckets": 50, "token_dropout": 0.2}),
     "rnn": (_TEXT, {"embedding": 4, "width": 4, "dropout": 0.2}),
     "transformer": (_TEXT, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
+    "linear_series": (_WAVES, {"dropout": 0.2}),
+    "patch_series": (_WAVES, {"patch": 4, "stride": 2, "width": 8, "depth": 1, "heads": 2}),
+    "series_conv": (_WAVE_CLASSES, {"width": 4, "depth": 1, "kernels": [3, 5]}),
+    "rocket": (_WAVE_CLASSES, {"features": 168}),
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
 
 TASKS: dict[str, Any] = {
     "detector": "detection",
+    "linear_series": {"type": "forecasting", "quantiles": [0.1, 0.5, 0.9]},
+    "patch_series": "forecasting",
     "sequential": "recommendation",
     "two_tower": "recommendation",
     "cluster_autoencoder": {"type": "clustering", "clusters": 2},
 }
 """By family; all others classify."""
 MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles, "log.csv": log}
-MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences}
+MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences, "waves.csv": waves}
 """By the name of the data."""
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {
