@@ -44,13 +44,17 @@ def trimmed(arrays: Mapping[str, np.ndarray], kinds: Mapping[str, str]) -> dict[
     }
 
 
-def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays along the rows; where the second axis differs, zeros fill it up to the longest."""
+def joined(parts: Sequence[np.ndarray], fill: float = 0) -> np.ndarray:
+    """Concatenate arrays along the rows; where the second axis differs, `fill` fills it up to the longest."""
     if parts[0].ndim < 2 or len({part.shape[1] for part in parts}) == 1:
         return np.concatenate(parts)
     longest = max(part.shape[1] for part in parts)
-    wide = [np.pad(part, [(0, 0), (0, longest - part.shape[1])] + [(0, 0)] * (part.ndim - 2)) for part in parts]
-    return np.concatenate(wide)
+    return np.concatenate(
+        [
+            np.pad(part, [(0, 0), (0, longest - part.shape[1])] + [(0, 0)] * (part.ndim - 2), constant_values=fill)
+            for part in parts
+        ]
+    )
 
 
 def bucketed(rows: np.ndarray, of_length: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:

@@ -99,6 +99,8 @@ class OutputSpec:
               for a constant, its squared distance from the middle of each, and the row itself as D standardised values
       items   float [B, size], one score per item for what follows the histories of the input that holds items (tokens);
               in training [B, T, size], one per step, for what follows the history up to there
+      steps   float [B, S, size], one vector for each `step_seconds` of the input recording; steps after its end hold
+              a large value for output 0 and a small one for the others
 
     For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
     members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
@@ -113,6 +115,8 @@ class OutputSpec:
     """Of a forecast: how many steps."""
     columns: tuple[str, ...] = ()
     """Of a forecast: the channels of the input series that go on."""
+    step_seconds: float = 0.0
+    """Of steps: the time from one to the next."""
     is_new_only: bool = False
     """Whether items of the history score LOWEST outside of training, so that they are never answered."""
 
@@ -138,6 +142,7 @@ class Outcome:
     forecast_quantiles  float32 [N, H, C, Q]     float32 [N, H, C]; `levels` holds the Q levels
     clusters  float [N, K] probabilities         int64 [N], a hidden class, -1 where not known
     ranking   int64 [N, R] ids, best first, -1 fills up;  int64 [N], -1 for an item that training never saw
+    texts     object [N] of str                  object [N] of str
     """
 
     kind: str

@@ -30,7 +30,7 @@ class Ask:
     of_rows: int = 0
     """Rows of the training split, where the arrays hold only a part of them."""
     names: tuple[str, ...] = ()
-    """Of forecasts: the channels of the input series that go on."""
+    """Of forecasts: the channels of the input series that go on; of texts: the text of each token of the target."""
     season: int = 0
     """Of forecasts: steps of a season, 0 where none is known."""
     train_group: np.ndarray | None = None

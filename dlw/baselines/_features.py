@@ -1,8 +1,8 @@
 """Packed arrays as one matrix of features, for learners that know only matrices.
 
 Numbers: gaps filled by the median and flagged, then standardised. Categories: one column per value. Pictures: mean
-over blocks so that no side exceeds 32 pixels, scaled to 0..1. Series: resampled to 16 points. Everything is
-fitted on the training rows.
+over blocks so that no side exceeds 32 pixels, scaled to 0..1. Series: resampled to 16 points. Recordings: log-spectra
+averaged over sixths, and the logarithm of the length, standardised. Everything is fitted on the training rows.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dlw.baselines._spectra import NUM_FEATURES, spectra
 from dlw.specs import Arrays, FieldSpec
 
 MAX_SIDE = 32
@@ -37,6 +38,8 @@ class Features:
                 self._parts[name] = lambda array: array.astype(np.float32)
             elif spec.kind == "series":
                 self._parts[name] = _series(train[name])
+            elif spec.kind == "sound":
+                self._parts[name] = _scaled(train[name], spectra)
             else:
                 assert spec.kind == "image", spec.kind
                 self._parts[name] = _pictures
@@ -74,6 +77,8 @@ def width(specs: Mapping[str, FieldSpec]) -> int:
             total += spec.shape[0] * -(-spec.shape[1] // step) * -(-spec.shape[2] // step)
         elif spec.kind == "series":
             total += (POINTS + 2) * spec.shape[1]
+        elif spec.kind == "sound":
+            total += NUM_FEATURES
         else:
             total += 2 * spec.shape[0] + min(sum(spec.sizes), MAX_DENSE_COLUMNS)
     return max(total, 1)
@@ -111,6 +116,14 @@ def _shapes(array_NTC: np.ndarray) -> np.ndarray:
             found[row, channel, :POINTS] = np.interp(places, known, values_T[known])
             found[row, channel, POINTS:] = values_T[known].mean(), values_T[known].std()
     return found.reshape(len(found), -1)
+
+
+def _scaled(train: np.ndarray, measure: Part) -> Part:
+    """Return a part that standardises what is measured of each row."""
+    measured_NF = measure(train)
+    mean_F, std_F = measured_NF.mean(0), measured_NF.std(0)
+    std_F[std_F == 0] = 1.0
+    return lambda array: np.asarray((measure(array) - mean_F) / std_F, np.float32)
 
 
 def _columns(array_NF: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

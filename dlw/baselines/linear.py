@@ -1,4 +1,4 @@
-"""Logistic or ridge regression on standardised numbers, one-hot categories, pixels, resampled series (scikit-learn)."""
+"""Logistic or ridge regression on numbers, one-hot categories, pixels, resampled series, spectra (scikit-learn)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlw.baselines._rows import sample, told
 from dlw.specs import Arrays
 
 KINDS = ("classes", "labels", "values", "quantiles")
-INPUTS = ("number", "category", "labels", "image", "series")
+INPUTS = ("number", "category", "labels", "image", "series", "sound")
 
 MAX_WORK = 200_000_000
 """Rows times features times classes that are fitted in a few seconds on one core."""

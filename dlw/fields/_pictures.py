@@ -7,26 +7,19 @@ before anything is decoded.
 from __future__ import annotations
 
 import io
-import os
-import stat
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dlw.columns import one_array
-from dlw.errors import DataError
-from dlw.fields._columns import family
+from dlw.fields._files import File, in_threads
 from dlw.fields._png import decode_plain
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -45,7 +38,6 @@ DECODING_ERRORS = (
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _EXIF_ORIENTATION = 0x0112
 _ROWS_A_TASK = 1024
-_MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -68,47 +60,7 @@ class Size:
     channels: int
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One value of a picture column: the file's bytes, or where they lie."""
-
-    data: bytes | None
-    path: str | None
-
-    @property
-    def name(self) -> str:
-        """The file name, for reasons."""
-        return self.path or "a picture without a file name"
-
-    def read(self) -> bytes:
-        """Return the file's bytes; OSError if it is not a regular file."""
-        if self.data is not None:
-            return self.data
-        if self.path is None:
-            raise OSError("there is no picture")
-        if not stat.S_ISREG(os.stat(self.path).st_mode):
-            raise OSError("not a regular file")
-        return Path(self.path).read_bytes()
-
-
-def read_pictures(values: pa.ChunkedArray, name: str) -> list[Picture]:
-    """Take the pictures out of a column of struct<bytes, path>, of bytes, or of file paths."""
-    what = family(values.type)
-    array = one_array(values)
-    if what == "text":
-        return [Picture(None, path) for path in array.to_pylist()]
-    if what == "nothing":
-        return [Picture(None, None)] * len(array)
-    if what != "pictures":
-        raise DataError(f"column {name}: holds {what} ({values.type}) where pictures are needed")
-    if not hasattr(array, "field"):
-        return [Picture(data, None) for data in array.to_pylist()]
-    names = [field.name for field in array.type]
-    files = array.field("path").to_pylist() if "path" in names else [None] * len(array)
-    return [Picture(data, path) for data, path in zip(array.field("bytes").to_pylist(), files, strict=True)]
-
-
-def open_picture(picture: Picture, max_pixels: int) -> Image:
+def open_picture(picture: File, max_pixels: int) -> Image:
     """Read the header; raises one of DECODING_ERRORS."""
     from PIL import Image
 
@@ -125,7 +77,7 @@ def open_picture(picture: Picture, max_pixels: int) -> Image:
     return opened
 
 
-def reason(picture: Picture, error: BaseException) -> str:
+def reason(picture: File, error: BaseException) -> str:
     """Say in one line why a picture cannot be used."""
     from PIL import UnidentifiedImageError
 
@@ -136,7 +88,7 @@ def reason(picture: Picture, error: BaseException) -> str:
     return f"{picture.name}: {' '.join(str(error).split()) or type(error).__name__}"
 
 
-def measure(pictures: Sequence[Picture], max_pixels: int) -> Size | None:
+def measure(pictures: Sequence[File], max_pixels: int) -> Size | None:
     """Return the most common upright size and the channels needed, None if no picture opens."""
     sizes: Counter[tuple[int, int]] = Counter()
     channels = 1
@@ -156,7 +108,7 @@ def measure(pictures: Sequence[Picture], max_pixels: int) -> Size | None:
     return Size(height, width, channels)
 
 
-def decode(pictures: Sequence[Picture], layout: Layout) -> tuple[np.ndarray, dict[int, str]]:
+def decode(pictures: Sequence[File], layout: Layout) -> tuple[np.ndarray, dict[int, str]]:
     """Return uint8 [N, C, H, W] and the reason for each row that stays zero."""
     shape = (layout.channels, layout.height, layout.width)
     pixels = np.zeros((len(pictures), *shape), np.uint8)
@@ -178,14 +130,7 @@ def decode(pictures: Sequence[Picture], layout: Layout) -> tuple[np.ndarray, dic
     return pixels, dict(sorted(bad.items()))
 
 
-def in_threads(work: Callable[[range], None], count: int, rows_a_task: int) -> None:
-    """Call `work` with the rows from 0 to `count` in pieces; Pillow and zlib let threads run side by side."""
-    pieces = [range(start, min(start + rows_a_task, count)) for start in range(0, count, rows_a_task)]
-    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(work, pieces))
-
-
-def _decode_one(picture: Picture, layout: Layout) -> np.ndarray:
+def _decode_one(picture: File, layout: Layout) -> np.ndarray:
     opened = open_picture(picture, layout.max_pixels)
     if opened.format == "JPEG":
         opened.draft(None, (2 * layout.width, 2 * layout.height))

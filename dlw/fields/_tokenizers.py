@@ -165,6 +165,17 @@ class Reader:
         return counts
 
     @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """The text of each id as the tokenizer writes it, nothing for 0 and for tokens that frame a text."""
+        found = [""] * self.size
+        for token, place in self._tokenizer.get_vocab(with_added_tokens=True).items():
+            found[place + 1] = token
+        for name in ("start", "end"):
+            if name in self.marks:
+                found[self.marks[name]] = ""
+        return tuple(found)
+
+    @cached_property
     def _num_closing(self) -> int:
         """How many tokens the template puts behind a text."""
         bare, framed = (self._tokenizer.encode("a", add_special_tokens=is_framed).ids for is_framed in (False, True))

@@ -19,16 +19,8 @@ from dlw.columns import one_array
 from dlw.errors import DataError, did_you_mean
 from dlw.fields._base import Beside, Encoded, FieldSettings, Role, State
 from dlw.fields._columns import family, shown
-from dlw.fields._pictures import (
-    DECODING_ERRORS,
-    Layout,
-    Picture,
-    open_picture,
-    placement,
-    read_pictures,
-    reason,
-    upright_size,
-)
+from dlw.fields._files import File, read_files
+from dlw.fields._pictures import DECODING_ERRORS, Layout, open_picture, placement, reason, upright_size
 from dlw.specs import FieldSpec
 
 if TYPE_CHECKING:
@@ -108,7 +100,7 @@ class Boxes:
 
     def encode(self, values: pa.ChunkedArray, state: State, beside: Beside) -> Encoded:
         """Turn records into float32 [N, M, 5] in pixels of the encoded picture; boxes whose middle is cut off go."""
-        pictures = read_pictures(beside.values, self.name)
+        pictures = read_files(beside.values, self.name)
         limit = int(beside.settings["max_pixels"])
         layout = Layout(state["height"], state["width"], 1, str(beside.settings["resize"]), limit)
         array = np.zeros((len(pictures), state["most"], 5), np.float32)
@@ -182,7 +174,7 @@ class Boxes:
             raise DataError(f"target column {self.name}: two categories are called {twice!r}")
         return names, numbers
 
-    def _placed(self, objects: list[Object], picture: Picture, layout: Layout, state: State) -> np.ndarray:
+    def _placed(self, objects: list[Object], picture: File, layout: Layout, state: State) -> np.ndarray:
         """Return float [m, 5]; raises ValueError naming the box and what is allowed."""
         width, height = upright_size(open_picture(picture, layout.max_pixels))
         if not objects:

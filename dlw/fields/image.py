@@ -11,7 +11,8 @@ from pydantic import Field
 from dlw.columns import from_numbers
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._pictures import Layout, decode, encode_png, measure, read_pictures
+from dlw.fields._files import read_files
+from dlw.fields._pictures import Layout, decode, encode_png, measure
 from dlw.specs import FieldSpec
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Image:
             raise DataError(f"target {self.name}: a picture cannot be a target of this task")
         step = max(1, len(values) // NUM_MEASURED)
         sample = values.take(from_numbers(np.arange(0, len(values), step))) if step > 1 else values
-        pictures = read_pictures(sample, self.name)
+        pictures = read_files(sample, self.name)
         size = measure(pictures, self.settings.max_pixels)
         if size is None:
             raise DataError(f"column {self.name}: none of {len(pictures)} pictures can be opened")
@@ -73,7 +74,7 @@ class Image:
         layout = Layout(
             state["height"], state["width"], state["channels"], self.settings.resize, self.settings.max_pixels
         )
-        pixels, bad = decode(read_pictures(values, self.name), layout)
+        pixels, bad = decode(read_files(values, self.name), layout)
         return Encoded(pixels, bad)
 
     def decode(self, array: np.ndarray, state: State) -> list[Any]:

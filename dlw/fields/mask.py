@@ -16,15 +16,13 @@ from pydantic import Field, model_validator
 from dlw.columns import from_numbers
 from dlw.errors import DataError
 from dlw.fields._base import Beside, Encoded, FieldSettings, Role, State
+from dlw.fields._files import File, in_threads, read_files
 from dlw.fields._pictures import (
     DECODING_ERRORS,
     Layout,
-    Picture,
     encode_png,
     fit_size,
-    in_threads,
     open_picture,
-    read_pictures,
     reason,
     upright,
     upright_size,
@@ -124,8 +122,8 @@ class Mask:
 
     def encode(self, values: pa.ChunkedArray, state: State, beside: Beside) -> Encoded:
         """Turn files into class ids, uint8 [N, H, W]."""
-        masks = read_pictures(values, self.name)
-        pictures = read_pictures(beside.values, self.name)
+        masks = read_files(values, self.name)
+        pictures = read_files(beside.values, self.name)
         limit = int(beside.settings["max_pixels"])
         layout = Layout(state["height"], state["width"], 1, str(beside.settings["resize"]), limit)
         ids = self._table(len(state["labels"]))
@@ -174,7 +172,7 @@ class Mask:
         void = ", ".join(map(str, self.settings.void_greys))
         return f"{told} and {void} for not known" if void else told
 
-    def _read(self, mask: Picture, picture: Picture, layout: Layout, ids: np.ndarray) -> np.ndarray:
+    def _read(self, mask: File, picture: File, layout: Layout, ids: np.ndarray) -> np.ndarray:
         from PIL import Image
 
         opened = open_picture(mask, layout.max_pixels)

@@ -15,6 +15,7 @@ from dlw.columns import one_array
 from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.fields._base import Encoded, FieldSettings, Role, State
 from dlw.fields._columns import family, shown
+from dlw.fields._ngrams import follow_counts
 from dlw.fields._statistics import nothing
 from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, problem_of, reader, train
 from dlw.fields._words import to_words
@@ -54,6 +55,13 @@ class Settings(FieldSettings):
         description="Times a character, word or pair must occur to be learned; default: 1.",
     )
     lowercase: bool = Field(False, description="Read capital letters as small ones.")
+    ngrams: int | None = Field(
+        None,
+        ge=2,
+        le=10,
+        description="Of a target: count which tokens follow one another in training, so many in a row, for tasks that "
+        "search with a language model.",
+    )
     max_length: int = Field(512, ge=1, le=2**20, description="Steps that are kept; longer texts are cut behind them.")
 
     @model_validator(mode="after")
@@ -109,8 +117,11 @@ class Text:
                 raise DataError(f"target column {self.name}: {reason} of the training split; there is nothing to learn")
             return {**state, "dropped": reason}
         content = self._learned(texts) if self.settings.tokenizer in TRAINED else _from_file(self.settings.tokenizer)
-        longest = max(len(ids) for ids, _ in self._ids(reader(content), texts))
-        return {**state, "tokenizer": content, "longest": longest}
+        rows = [ids for ids, _ in self._ids(reader(content), texts)]
+        state |= {"tokenizer": content, "longest": max(map(len, rows))}
+        if self.settings.ngrams:
+            state["ngrams"] = follow_counts(rows, self.settings.ngrams, reader(content).marks)
+        return state
 
     def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
         """Turn texts into ids, int32 [N, T], 0 after the end."""
@@ -145,9 +156,11 @@ class Text:
         made = reader(state["tokenizer"])
         statistics: dict[str, Any] = {name: [place] for name, place in made.marks.items()}
         statistics["characters"] = made.characters
-        return FieldSpec(
-            KIND, (state["longest"],), "int32", (self.name,), (made.size,), statistics=statistics, is_ragged=True
-        )
+        if "ngrams" in state:
+            statistics["ngrams"] = state["ngrams"]
+        labels = made.tokens if self.settings.tokenizer == "characters" else ()
+        shape, sizes = (state["longest"],), (made.size,)
+        return FieldSpec(KIND, shape, "int32", (self.name,), sizes, labels, statistics, is_ragged=True)
 
     def _learned(self, texts: list[str]) -> str:
         options = self.settings

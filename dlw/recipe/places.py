@@ -18,7 +18,7 @@ from dlw.recipe.find import recipes_folder
 from dlw.recipe.parse import Node
 
 MIRROR = "DLW_DATA"
-"""Environment variable: a folder where a source that is not there is looked up by the last part of its path."""
+"""Environment variable: a folder where a source that is not there is looked up by its path or the last part of that."""
 
 _SECTIONS = (("data", "source"), ("model",), ("evaluate", "episodes", "source"))
 """Where a recipe may name files and folders."""
@@ -29,8 +29,11 @@ def located(text: str, root: Path) -> str:
     path = Path(os.path.expanduser(text))
     here = str(path if path.is_absolute() else root / path)
     mirror = os.environ.get(MIRROR)
-    if not exists(here) and mirror and os.path.lexists(Path(mirror) / path.name):
-        return str(Path(mirror) / path.name)
+    if mirror and not exists(here):
+        is_plain = not path.is_absolute() and ".." not in path.parts
+        for name in ([str(path)] if is_plain else []) + [path.name]:
+            if os.path.lexists(Path(mirror) / name):
+                return str(Path(mirror) / name)
     return here
 
 

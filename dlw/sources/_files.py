@@ -25,8 +25,9 @@ _WORDS = {
 _SPLIT_OF_WORD = {word: split for split, words in _WORDS.items() for word in words}
 """The words of the `datasets` library, so that a folder means the same there and here."""
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _TABLE_DEPTH = 2
-_PICTURE_DEPTH = 4
+_MEDIA_DEPTH = 4
 
 
 def split_of(path: Path) -> str | None:
@@ -91,7 +92,7 @@ def claims_tables(path: Path, suffixes: Sequence[str]) -> bool:
     return holds(path, suffixes, _TABLE_DEPTH, besides="metadata.") if path.is_dir() else has_suffix(path, suffixes)
 
 
-def holds(folder: Path, suffixes: Sequence[str], depth: int = _PICTURE_DEPTH, besides: str | None = None) -> bool:
+def holds(folder: Path, suffixes: Sequence[str], depth: int = _MEDIA_DEPTH, besides: str | None = None) -> bool:
     """Tell whether a folder holds a file of these suffixes; names that start with `besides` do not count."""
     found = (file for file in _shallow(folder, depth) if has_suffix(file, suffixes))
     return any(besides is None or not file.name.startswith(besides) for file in found)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlw.errors import DlwError, RunError
+from dlw.ragged import LEAST_STEPS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 COLD_STARTS = 3
 WARMUP_SECONDS = 0.3
 MEASURE_SECONDS = 1.5
+SOUND_SECONDS = 5.0
 FEWEST_CALLS, MOST_CALLS = 20, 5000
 PROGRAM = "from dlw.verbs._answer_speed import main; main()"
 
 
 def measure(target: Path, batch_sizes: Sequence[int], threads: int | None, code: Sequence[Path]) -> dict[str, Any]:
     """Return `cold_start_seconds` and `cold_start_cpu_seconds` (medians), `peak_memory_bytes`, `model_bytes`, `format`,
-    and for each batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, and `calls`."""
+    `sound_seconds` (of the
+    recordings of a row), and for each batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, and
+    `calls`."""
     request = {"target": str(target), "threads": threads, "code": [str(file) for file in code]}
     starts = [_child({**request, "batch_sizes": []}) for _ in range(COLD_STARTS - 1)]
     result = _child({**request, "batch_sizes": list(batch_sizes)})
@@ -63,11 +67,21 @@ def random_rows(inputs: Mapping[str, FieldSpec], count: int) -> Arrays:
             arrays[name] = random.integers(0, spec.sizes, (count, *spec.shape)).astype(spec.dtype)
         elif spec.kind == "tokens":
             arrays[name] = random.integers(1, spec.sizes[0], (count, max(2, spec.shape[0] // 2))).astype(spec.dtype)
+        elif spec.kind == "sound":
+            arrays[name] = random.integers(-3000, 3000, (count, seconds_of(spec)[1])).astype(spec.dtype)
         elif spec.kind == "graph":
             arrays[name] = _chains(spec, count)
         else:
             arrays[name] = random.integers(0, 256, (count, *spec.shape)).astype(spec.dtype)
     return arrays
+
+
+def seconds_of(spec: FieldSpec) -> tuple[float, int]:
+    """Return the length of the recordings that are measured, in seconds and in samples: half the longest of training,
+    at most SOUND_SECONDS."""
+    rate_hz = spec.statistics["sample_rate_hz"][0]
+    samples = max(LEAST_STEPS, min(spec.shape[0] // 2, round(SOUND_SECONDS * rate_hz)))
+    return samples / rate_hz, samples
 
 
 def _chains(spec: FieldSpec, count: int) -> np.ndarray:
@@ -118,6 +132,7 @@ def _measure_here(request: Mapping[str, Any]) -> dict[str, Any]:
         "format": answerer.format,
         "model_bytes": answerer.model_bytes,
         "imports_torch": "torch" in sys.modules,
+        "sound_seconds": sum(seconds_of(s)[0] for s in answerer.fitted.inputs.values() if s.kind == "sound"),
         "latency": {},
     }
     for size in request["batch_sizes"]:

@@ -11,8 +11,8 @@ import numpy as np
 from dlw import registry
 from dlw.baselines._base import Ask
 from dlw.progress import Listener
-from dlw.ragged import joined
-from dlw.specs import TARGET, Arrays, FieldSpec, Outcome
+from dlw.ragged import FILL, joined
+from dlw.specs import TARGET, Arrays, FieldSpec, Outcome, ragged_kinds
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ def rivals(
     count = len(outcome.target)
     probe = {name: test[name] for name in fitted.inputs}
     if tuning is not None:
-        probe = {name: joined([array, tuning.arrays[name]]) for name, array in probe.items()}
+        kinds = ragged_kinds(fitted.inputs)
+        probe = {
+            name: joined([array, tuning.arrays[name]], FILL[kinds[name]] if name in kinds else 0)
+            for name, array in probe.items()
+        }
     size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
     size = len(outcome.names) if outcome.kind == "map" else size
     ask = Ask(

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.columns import to_codes
+from dlw.columns import one_array, to_codes
 from dlw.errors import DataError
 from dlw.fields._columns import family, to_floats
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
-from dlw.sources._files import PICTURE_SUFFIXES
+from dlw.sources._files import PICTURE_SUFFIXES, SOUND_SUFFIXES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FILES = {"image": PICTURE_SUFFIXES, "sound": SOUND_SUFFIXES}
+"""Fields that read files, and how the names of those end."""
 MAX_CATEGORIES = 1000
 MANY_CATEGORIES = 50
 """Up to this many values a text column is a category however few rows there are."""
@@ -63,19 +65,27 @@ def _summary(blocks: dict[str, Block]) -> str:
     return ", ".join(f"{count} columns {kind}" for kind, count in counts.items())
 
 
-def are_pictures(values: pa.ChunkedArray, is_asked: bool) -> bool:
-    """Tell whether text names picture files: taken as asked for, else if every value ends like one."""
-    if is_asked:
-        return True
-    words = [word for word in to_codes(values)[1] if word]
-    return bool(words) and all(word.lower().endswith(PICTURE_SUFFIXES) for word in words)
+def field_of_files(values: pa.ChunkedArray) -> str | None:
+    """Return the field that reads the files a text column names, None where not every value ends like one kind."""
+    words = [word.lower() for word in to_codes(values)[1] if word]
+    fitting = (name for name, suffixes in FILES.items() if all(word.endswith(suffixes) for word in words))
+    return next(fitting, None) if words else None
+
+
+def _decide_files(values: pa.ChunkedArray) -> str:
+    """Return the field of a column of files: by their paths, else pictures."""
+    if values.type.num_fields == 0:
+        return "image"
+    names = one_array(values).field("path").to_pylist() if values.type.get_field_index("path") >= 0 else []
+    paths = (path for path in names if path)
+    return "sound" if next(paths, "").lower().endswith(SOUND_SUFFIXES) else "image"
 
 
 def _decide(name: str, values: pa.ChunkedArray) -> tuple[dict[str, Any], str | None]:
     """Return the field's block, or the reason why there is none."""
     what = family(values.type)
     if what == "pictures":
-        return {"type": "image"}, None
+        return {"type": _decide_files(values)}, None
     if what == "nothing":
         return {}, "it has no values"
     if what not in ("numbers", "truth values", "text", "times"):

@@ -1,7 +1,7 @@
-"""What `predict` is given: tables, pictures, folders, globs and stdin, as Arrow tables piece by piece.
+"""What `predict` is given: tables, pictures, recordings, folders, globs and stdin, as Arrow tables piece by piece.
 
 Tables are read by the plug-ins that read training data, with the options the recipe gave them, so that a cell means the
-same in both. Pictures are not opened here: a table of their paths goes to the picture field.
+same in both. Pictures and recordings are not opened here: a table of their paths goes to the field.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,21 +22,25 @@ from dlw import registry
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
+from dlw.sources._files import PICTURE_SUFFIXES, SOUND_SUFFIXES, has_suffix
 from dlw.verbs._tables import arrow_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 STDIN = Path("-")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+MEDIA = {"image": PICTURE_SUFFIXES, "sound": SOUND_SUFFIXES}
+"""Input kind -> how the names of its files end."""
+NAMES: Mapping[str | None, str] = {"image": "pictures", "sound": "recordings", None: "tables"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a model's rows are read: the column that picture files go into (None: it sees no pictures), the source block
-    of its recipe, and how many rows are handled at once."""
+    """How a model's rows are read: the kind of files it reads (None: only tables) and the column that those go into,
+    the source block of its recipe, and how many rows are handled at once."""
 
-    picture: str | None
+    kind: str | None
+    column: str | None
     source: Block | None
     rows_at_once: int
 
@@ -48,7 +52,7 @@ class Piece:
     table: pa.Table
     files: list[str]
     start: int | None
-    """Row number of the first row in its file, counted from 0; None for pictures, each row 0 of its own file."""
+    """Row number of the first row in its file, counted from 0; None for files that are one row each."""
 
     def row(self, place: int) -> int:
         """Return the number that a row of the table has in its file."""
@@ -59,10 +63,10 @@ def read_pieces(
     inputs: Sequence[str], reading: Reading, listener: Listener, stdin: BinaryIO | None = None
 ) -> Iterator[Piece]:
     """Yield the rows of all inputs in order; raises DataError naming the file that cannot be read as a table."""
-    for is_picture, group in groupby(_expand(inputs, reading, listener), key=_is_picture):
-        if is_picture:
-            assert reading.picture is not None
-            yield from _pictures(list(group), reading.picture, reading.rows_at_once)
+    for is_media, group in groupby(_expand(inputs, reading, listener), key=is_media_file):
+        if is_media:
+            assert reading.column is not None
+            yield from _media(list(group), reading.column, reading.rows_at_once)
             continue
         for path in group:
             if path == STDIN:
@@ -71,8 +75,14 @@ def read_pieces(
                 yield from _table(path, str(path), reading, listener)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES
+def is_media_file(path: Path) -> bool:
+    """Tell whether a path is a picture or a recording by its name."""
+    return any(has_suffix(path, suffixes) for suffixes in MEDIA.values())
+
+
+def _is_read(path: Path, reading: Reading) -> bool:
+    """Tell whether a path is a file of the kind that the model reads."""
+    return reading.kind is not None and has_suffix(path, MEDIA[reading.kind])
 
 
 def _expand(inputs: Sequence[str], reading: Reading, listener: Listener) -> Iterator[Path]:
@@ -99,17 +109,18 @@ def _file(path: Path, reading: Reading) -> Path:
         raise DataError(f"{path}: a link to a file that is not there")
     if not stat.S_ISREG(path.stat().st_mode):
         raise DataError(f"{path}: not a regular file")
-    if _is_picture(path):
-        if reading.picture is None:
-            raise DataError(f"{path}: this model reads tables, no pictures")
+    if is_media_file(path):
+        if not _is_read(path, reading):
+            kind = next(kind for kind, suffixes in MEDIA.items() if has_suffix(path, suffixes))
+            raise DataError(f"{path}: this model reads {NAMES[reading.kind]}, no {NAMES[kind]}")
         return path
     if _reader(path) is None:
-        raise DataError(f"{path}: neither a table nor a picture by its name")
+        raise DataError(f"{path}: neither a table nor a picture nor a recording by its name")
     return path
 
 
 def _folder(folder: Path, reading: Reading, listener: Listener) -> Iterator[Path]:
-    """Yield the pictures below a folder where the model sees pictures, else its tables; linked folders are left out."""
+    """Yield the files below a folder that the model reads, or else its tables; linked folders are left out."""
     found = 0
     for place, folders, names in os.walk(folder, followlinks=False):
         folders.sort()
@@ -119,11 +130,11 @@ def _folder(folder: Path, reading: Reading, listener: Listener) -> Iterator[Path
                 continue
             if not path.is_file():
                 listener.warn(f"{path}: skipped, not a regular file")
-            elif _is_picture(path) if reading.picture is not None else _reader(path) is not None:
+            elif _is_read(path, reading) if reading.kind else _reader(path) is not None:
                 found += 1
                 yield path
     if not found:
-        raise DataError(f"{folder}: holds no {'pictures' if reading.picture is not None else 'tables'}")
+        raise DataError(f"{folder}: holds no {NAMES[reading.kind]}")
 
 
 def _reader(path: Path) -> tuple[str, ModuleType] | None:
@@ -135,15 +146,15 @@ def _reader(path: Path) -> tuple[str, ModuleType] | None:
     return None
 
 
-def _pictures(paths: Sequence[Path], column: str, rows_at_once: int) -> Iterator[Piece]:
+def _media(paths: Sequence[Path], column: str, rows_at_once: int) -> Iterator[Piece]:
     import pyarrow as pa
 
     for start in range(0, len(paths), rows_at_once):
         files = [str(path) for path in paths[start : start + rows_at_once]]
-        yield Piece(pa.table({column: _picture_values(files)}), files, None)
+        yield Piece(pa.table({column: _file_values(files)}), files, None)
 
 
-def _picture_values(files: Sequence[str | None]) -> pa.Array:
+def _file_values(files: Sequence[str | None]) -> pa.Array:
     import pyarrow as pa
 
     return pa.StructArray.from_arrays([pa.nulls(len(files), pa.binary()), arrow_array(files)], ["bytes", "path"])
@@ -167,15 +178,15 @@ def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Itera
         table = next(iter(tables.values()))
         if not len(table):
             raise DataError(f"{name}: has no rows")
-        if reading.picture in table.column_names:
-            table = _with_paths(table, reading.picture, path.parent)
+        if reading.column in table.column_names:
+            table = _with_paths(table, reading.column, path.parent)
         for start in range(0, len(table), reading.rows_at_once):
             part = table.slice(start, reading.rows_at_once)
             yield Piece(part, [name] * len(part), start)
 
 
 def _with_paths(table: pa.Table, column: str | None, root: Path) -> pa.Table:
-    """Let paths of pictures start at the folder of their table."""
+    """Let paths of files start at the folder of their table."""
     import pyarrow as pa
 
     place = table.column_names.index(column)
@@ -183,7 +194,7 @@ def _with_paths(table: pa.Table, column: str | None, root: Path) -> pa.Table:
     if not (pa.types.is_string(held) or pa.types.is_large_string(held)):
         return table
     files = [None if name is None else str(root / name) for name in table.column(place).to_pylist()]
-    return table.set_column(place, column, _picture_values(files))
+    return table.set_column(place, column, _file_values(files))
 
 
 def _stdin(stream: BinaryIO, reading: Reading, listener: Listener) -> Iterator[Piece]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.fields._pictures import Layout, encode_png, open_picture, placement, read_pictures, upright_size
+from dlw.fields._files import read_files
+from dlw.fields._pictures import Layout, encode_png, open_picture, placement, upright_size
 from dlw.verbs._fitted import Fitted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def on_given_pictures(columns: Mapping[str, Any], fitted: Fitted, table: pa.Tabl
     limit = int(picture.settings["max_pixels"])
     height, width = (int(picture.state[key]) for key in ("height", "width"))
     layout = Layout(height, width, 1, str(picture.settings["resize"]), limit)
-    files = read_pictures(table[picture.name].take(rows), picture.name)
+    files = read_files(table[picture.name].take(rows), picture.name)
     sizes = [upright_size(open_picture(file, limit)) for file in files]
     masks = [_placed_back(mask, size, layout) for mask, size in zip(columns[MASK], sizes, strict=True)]
     return {**columns, MASK: masks}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.fields._pictures import Layout, open_picture, placement, read_pictures, upright_size
+from dlw.fields._files import read_files
+from dlw.fields._pictures import Layout, open_picture, placement, upright_size
 from dlw.specs import FieldSpec
 from dlw.verbs._fitted import Fitted
 
@@ -33,7 +34,7 @@ def in_given_pixels(columns: Mapping[str, Any], fitted: Fitted, table: pa.Table,
     limit = int(picture.settings["max_pixels"])
     height, width = (int(picture.state[key]) for key in ("height", "width"))
     layout = Layout(height, width, 1, str(picture.settings["resize"]), limit)
-    files = read_pictures(table[picture.name].take(rows), picture.name)
+    files = read_files(table[picture.name].take(rows), picture.name)
     sizes = [upright_size(open_picture(file, limit)) for file in files]
     placed = [
         [{**one, "bbox": _placed_back(one["bbox"], size, layout)} for one in found]

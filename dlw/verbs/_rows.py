@@ -93,16 +93,16 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
 
 
 def _anchored(recipe: Recipe, folder: Path, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """Turn text columns that name picture or mask files into pictures, their paths starting at `folder`."""
+    """Turn text columns that name pictures, masks or recordings into files, their paths starting at `folder`."""
     inputs = recipe.data.inputs
     masks = {name for name, block in recipe.data.target.items() if registry.load("fields", block.type).KIND == "mask"}
     folder = folder.absolute()
     anchored = {}
     for split, table in tables.items():
         for name in [*_input_names(recipe, table.column_names), *masks]:
-            is_asked = name in masks or (inputs != "auto" and inputs[name].type == "image")
+            is_asked = name in masks or (inputs != "auto" and inputs[name].type in _inference.FILES)
             is_text = (is_asked or inputs == "auto") and family(table[name].type) == "text"
-            if is_text and _inference.are_pictures(table[name], is_asked=is_asked):
+            if is_text and (is_asked or _inference.field_of_files(table[name])):
                 paths = [None if path is None else str(folder / path) for path in table[name].to_pylist()]
                 table = table.set_column(table.column_names.index(name), name, pictures_at(paths))
         anchored[split] = table

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlw.errors import UsageError
-from dlw.fields._pictures import Layout, decode, encode_png, open_picture, read_pictures, upright_size
+from dlw.fields._files import read_files
+from dlw.fields._pictures import Layout, decode, encode_png, open_picture, upright_size
 from dlw.progress import Silent
 from dlw.specs import Arrays
 from dlw.verbs._bundle import Answerer
@@ -37,7 +38,7 @@ def answers(answerer: Answerer, table: pa.Table, rows: np.ndarray) -> Iterator[t
     picture = next(column for column in answerer.fitted.columns if column.role == "input")
     channels, height, width = (int(picture.state[key]) for key in ("channels", "height", "width"))
     limit = int(picture.settings["max_pixels"])
-    for file in read_pictures(table[picture.name].take(rows), picture.name):
+    for file in read_files(table[picture.name].take(rows), picture.name):
         given_width, given_height = upright_size(open_picture(file, limit))
         whole_CHW = decode([file], Layout(given_height, given_width, channels, "stretch", limit))[0][0]
         missing = ((0, 0), (0, max(0, height - given_height)), (0, max(0, width - given_width)))

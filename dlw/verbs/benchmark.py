@@ -129,6 +129,9 @@ def _answering(
             Figure(f"batch {size}: p99", times["p99"], "ms"),
             Figure(f"batch {size}: throughput", int(size) / times["p50"] * 1e3, "rows/s", True),
         ]
+        if found["sound_seconds"]:
+            factor = times["p50"] / 1e3 / (int(size) * found["sound_seconds"])
+            figures.append(Figure(f"batch {size}: real-time factor", factor, "s/s", False))
     figures += [
         Figure("peak memory", found["peak_memory_bytes"] / 2**20, "MiB", False),
         Figure("model size", found["model_bytes"] / 2**20, "MiB", False),
@@ -138,6 +141,8 @@ def _answering(
         f"answers come from {'torch' if found['imports_torch'] else 'ONNX Runtime, torch is not imported'}",
         "throughput is batch size over p50",
     ]
+    if found["sound_seconds"]:
+        notes.append(f"real-time factor: p50 over the length of the sound, recordings of {found['sound_seconds']:g} s")
     return figures, notes
 
 

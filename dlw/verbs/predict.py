@@ -12,7 +12,6 @@ import numpy as np
 
 from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
-from dlw.sources._files import PICTURE_SUFFIXES, has_suffix
 from dlw.specs import Arrays
 from dlw.verbs import _tiles
 from dlw.verbs._bundle import Answerer, open_target
@@ -177,13 +176,14 @@ def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | None:
 
 
 def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> Iterator[Piece]:
-    from dlw.verbs._inputs import Reading, read_pieces
+    from dlw.verbs._inputs import MEDIA, Reading, read_pieces
 
     specs = answerer.fitted.inputs
-    pictures = [name for name, spec in specs.items() if spec.kind == "image"]
+    files = [(spec.kind, name) for name, spec in specs.items() if spec.kind in MEDIA]
+    kind, column = files[0] if files else (None, None)
     row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
     rows_at_once = max(answerer.rows_at_once, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
-    return read_pieces(inputs, Reading(pictures[0] if pictures else None, answerer.source, rows_at_once), listener)
+    return read_pieces(inputs, Reading(kind, column, answerer.source, rows_at_once), listener)
 
 
 def _answer_piece(
@@ -239,7 +239,7 @@ def _decoded_tiles(
 def _picture_name(piece: Piece, row: int) -> str:
     """Return a name for what is drawn of a row: its file's, with the row where the file is a table."""
     stem = Path(piece.files[row]).stem or "row"
-    return stem if has_suffix(Path(piece.files[row]), PICTURE_SUFFIXES) else f"{stem}-{piece.row(row)}"
+    return stem if piece.start is None else f"{stem}-{piece.row(row)}"
 
 
 def _kept_columns(table: pa.Table, answerer: Answerer, keep: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ SPECS = {
     "molecule": FieldSpec("graph", (6, 6), "int16", sizes=(4, 3, 5), is_ragged=True),
     "items": FieldSpec("tokens", (6,), "int32", sizes=(8,), is_ragged=True),
     "image": FieldSpec("image", (3, 16, 16), "uint8", ("image",), statistics={"mean": [90.0] * 3, "std": [50.0] * 3}),
+    "sound": FieldSpec("sound", (400,), "int16", ("sound",), statistics={"sample_rate_hz": [1000]}, is_ragged=True),
 }
 SPECS_OF_STEPS = {
     "tokens": FieldSpec("tokens", (12,), "int32", ("text",), sizes=(30,), is_ragged=True),
@@ -45,11 +46,15 @@ TASKS = {
         "recommendation",
         FieldSpec("tokens", (6,), "int32", (), (8,), tuple("abcdefg"), {"counts": [[1] * 7], "titles": [[]]}, True),
     ),
+    "steps": (
+        "transcription",
+        FieldSpec("tokens", (3,), "int32", ("t",), (5,), ("", "", "", "", "a"), {"end": [3]}, is_ragged=True),
+    ),
     "error": ("anomaly", FieldSpec("category", (), "int64", ("label",), (1,), ("fine",), {"counts": [[5]]})),
 }
 """For every kind of output a task, with its target."""
 
-SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1], "width": 16, "buckets": 64}
+SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1], "width": 16, "buckets": 64, "mels": 4}
 """Options that keep a network small, for the models that have them."""
 
 
@@ -100,7 +105,14 @@ def rows(inputs: dict[str, FieldSpec], count: int, steps: int = 6) -> Arrays:
     if "molecule" in inputs:
         arrays["molecule"] = chains(random.integers(1, steps + 1, count), steps)
         arrays["molecule"][0] = 0
+    if "sound" in inputs:
+        lengths = random.integers(1, SAMPLES_PER_STEP * steps + 1, count)
+        sounds = [random.integers(-9000, 9000, length).astype(np.int16) for length in lengths]
+        arrays["sound"] = stack([sounds[0][:0], *sounds[1:]], "sound", "int16")
     return arrays
+
+
+SAMPLES_PER_STEP = 30
 
 
 def chains(lengths: np.ndarray, steps: int) -> np.ndarray:

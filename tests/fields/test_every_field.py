@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import soundfile
 from PIL import Image
 
 from dlw import registry
@@ -35,7 +36,16 @@ def mask(ids: list[list[int]]) -> dict[str, Any]:
     return {"bytes": file.getvalue(), "path": "mask.png"}
 
 
+def recording(samples: int) -> dict[str, Any]:
+    """Return a short WAV file as a value of a column of recordings."""
+    file = io.BytesIO()
+    wave = (9000 * np.sin(np.arange(samples) / 3)).astype(np.int16)
+    soundfile.write(file, wave, 8000, format="WAV", subtype="PCM_16")
+    return {"bytes": file.getvalue(), "path": f"{samples}.wav"}
+
+
 COLUMNS: dict[str, pa.Array] = {
+    "recordings": pa.array([recording(samples) for samples in (300, 20, 1, 400, 50, 60)]),
     "floats": pa.array([1.5, None, -2.0, 7.25, 1.5, 3.0]),
     "integers": pa.array([3, 1, None, 2, 3, 1]),
     "flags": pa.array([True, False, None, True, False, True]),

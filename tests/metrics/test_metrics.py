@@ -49,6 +49,9 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
         return Outcome(kind, places, rng.integers(-1, 29, rows), counts=tuple(range(1, 30)))
     if kind == "boxes":
         return random_boxes(seed, rows, objects=12, boxes=6, classes=columns, digits=6)
+    if kind == "texts":
+        texts = np.array([" ".join(rng.choice(["a", "ab", "b b", "ba"], rng.integers(0, 6))) for _ in range(2 * rows)])
+        return Outcome(kind, texts[:rows].astype(object), texts[rows:].astype(object))
     target = rng.normal(3, 2, (rows, columns))
     prediction = target + rng.normal(size=(rows, columns))
     if kind == "values":

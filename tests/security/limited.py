@@ -30,7 +30,8 @@ ROOM_BYTES = 512 * 2**20
 
 def picture(folder: Path) -> object:
     """Decode a PNG of 169 megapixels that is 20 KiB long."""
-    from dlw.fields._pictures import Layout, Picture, decode
+    from dlw.fields._files import File
+    from dlw.fields._pictures import Layout, decode
 
     side = 13_000
     chunks = [
@@ -42,7 +43,7 @@ def picture(folder: Path) -> object:
         for kind, data in [*chunks, (b"IEND", b"")]
     )
     assert len(content) < 40_000
-    _, bad = decode([Picture(content, "bomb.png")], Layout(8, 8, 3, "stretch", 50_000_000))
+    _, bad = decode([File(content, "bomb.png")], Layout(8, 8, 3, "stretch", 50_000_000))
     raise DlwError(bad[0])
 
 

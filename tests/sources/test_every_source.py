@@ -50,6 +50,11 @@ def write_layouts(root: Path) -> dict[str, Path]:
         paths[place.split("/")[0]] = root / place.split("/")[0]
     paths["one.txt"] = root / "one.txt"
     paths["one.txt"].write_text("a row\nanother row\n")
+    for place in ("speakers/ann/a", "speakers/bob/b"):
+        file = root / f"{place}.wav"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"not opened here")
+        paths["speakers"] = root / "speakers"
     rows = datasets.Dataset.from_dict(ROWS)
     rows.save_to_disk(str(root / "arrow"))
     datasets.DatasetDict({"train": rows, "test": rows}).save_to_disk(str(root / "arrow-splits"))
@@ -65,8 +70,9 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 LAYOUTS = (
     *("one.parquet", "one.csv", "one.tsv", "one.jsonl", "one.json", "one.png", "one.txt"),
     *("parquet-splits", "csv-splits", "jsonl-splits", "classes", "classes-splits", "arrow", "arrow-splits"),
+    "speakers",
 )
-ASKED_BY_NAME = {"hub", "windows", "series", "coco", "voc", "yolo", "mask_folder"}
+ASKED_BY_NAME = {"hub", "windows", "interactions", "series", "coco", "voc", "yolo", "mask_folder"}
 """Sources that claim no path of their own accord."""
 
 
@@ -104,7 +110,7 @@ def test_tables_hold_the_rows_and_only_the_cache_is_written(
         elif "text" in table.column_names:
             assert table["text"].to_pylist() == ["a row", "another row"]
         else:
-            assert table["image"][0].as_py()["path"].endswith(".png")
+            assert table.column(0)[0].as_py()["path"].endswith((".png", ".wav"))
     assert listing(layouts["one.csv"].parent) == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["cache"]
 

@@ -63,7 +63,17 @@ ENCODED = {
     ),
 }
 ENCODED["series"] = np.array([[[0, 4], [1, 9]], *[[[-1, 5], [np.nan, 6]]] * 2, [[2, 1], [0, 5]]], np.float32)
-CASES = [(name, kind) for name in registry.names("tasks") for kind in registry.load("tasks", name).TARGETS]
+TARGETS["characters"] = FieldSpec(
+    "tokens", (3,), "int32", ("t",), (6,), ("", "", "", "", "a", "b"), {"start": [2], "end": [3]}, is_ragged=True
+)
+ENCODED["characters"] = np.array([[4, 5, 0], [4, 4, 0], [5, 0, 0], [5, 4, 5]], np.int32)
+SAMPLES = {("transcription", "tokens"): "characters"}
+"""Tasks whose target of a kind needs more than the kind's other tasks."""
+CASES = [
+    (name, SAMPLES.get((name, kind), kind))
+    for name in registry.names("tasks")
+    for kind in registry.load("tasks", name).TARGETS
+]
 
 
 def build(name: str, kind: str, **options: object) -> Task:
@@ -81,6 +91,9 @@ def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
     if task.output.kind == "clusters":
         out = torch.rand(4, 1 + 2 * task.output.size + 3, generator=torch.Generator().manual_seed(0))
         return out.requires_grad_(), torch.from_numpy(ENCODED[kind])
+    if task.output.kind == "steps":
+        random = torch.randn(4, 8, task.output.size, generator=torch.Generator().manual_seed(0))
+        return random.requires_grad_(), torch.from_numpy(ENCODED[kind])
     places = {"map": TARGETS[kind].shape, "error": (2, 3)}.get(task.output.kind, ())
     out = torch.randn(4, task.output.size, *places, generator=torch.Generator().manual_seed(0))
     out = out.abs() if task.output.kind == "error" else out
@@ -145,7 +158,7 @@ def test_every_default_metric_scores_the_outcome(name: str, kind: str) -> None:
         module = registry.load("metrics", metric)
         assert outcome.kind in module.KINDS
         assert isinstance(module.compute(outcome, None), float)
-        assert outcome.kind in registry.load("tasks", name).TARGETS[kind]
+        assert outcome.kind in registry.load("tasks", name).TARGETS[TARGETS[kind].kind]
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)

@@ -25,6 +25,7 @@ from tests.verbs.small_detections import rectangles
 from tests.verbs.small_logs import log, molecules
 from tests.verbs.small_runs import people, sentences, squares
 from tests.verbs.small_series import AHEAD, SOURCE, waves
+from tests.verbs.small_sounds import melodies, tones
 
 Moment = Literal["step 1", "mid-epoch", "epoch end", "during validation", "last step"]
 
@@ -70,6 +71,18 @@ _TEXT = {
     "inputs": {"note": {"type": "text", "tokenizer": "words"}},
     "target": {"answer": "category"},
 }
+_MELODIES = {
+    "source": "melodies.csv",
+    "inputs": {"sound": "sound"},
+    "target": {"text": {"type": "text", "tokenizer": "characters"}},
+    "augment": ["speed", "spec_augment", "sound_noise", "time_shift"],
+}
+_TONES = {
+    "source": "tones.csv",
+    "inputs": {"sound": "sound"},
+    "target": {"answer": "category"},
+    "augment": ["time_shift", {"type": "sound_noise"}],
+}
 FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
     "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
@@ -90,6 +103,8 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "series_conv": (_WAVE_CLASSES, {"width": 4, "depth": 1, "kernels": [3, 5]}),
     "rocket": (_WAVE_CLASSES, {"features": 168}),
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
+    "sound_conv": (_TONES, {"width": 4, "depth": 1, "kernel": 3, "mels": 8, "dropout": 0.2}),
+    "speech": (_MELODIES, {"width": 8, "depth": 1, "heads": 2, "kernel": 3, "mels": 8, "dropout": 0.2}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
 
@@ -99,11 +114,13 @@ TASKS: dict[str, Any] = {
     "patch_series": "forecasting",
     "sequential": "recommendation",
     "two_tower": "recommendation",
+    "speech": "transcription",
     "cluster_autoencoder": {"type": "clustering", "clusters": 2},
 }
 """By family; all others classify."""
 MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles, "log.csv": log}
-MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences, "waves.csv": waves}
+MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences, "waves.csv": waves, "tones.csv": tones}
+MAKERS["melodies.csv"] = melodies
 """By the name of the data."""
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {

@@ -1,0 +1,29 @@
+"""Folders of recordings follow the rules of picture folders; what is theirs is the column and the suffixes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlw.progress import Silent
+from dlw.sources import image_folder, sound_folder
+
+
+def test_metadata_names_recordings(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.flac").write_bytes(b"not opened here")
+        (tmp_path / split / "metadata.csv").write_text("file_name,text\na.flac,hello there\n")
+    assert sound_folder.claims(tmp_path)
+    assert not image_folder.claims(tmp_path)
+    tables = sound_folder.open_tables(sound_folder.Settings(path=str(tmp_path)), Path(), Silent())
+    assert list(tables) == ["train", "test"]
+    assert tables["train"].column_names == ["sound", "text"]
+    assert tables["test"]["sound"][0].as_py() == {"bytes": None, "path": str(tmp_path / "test" / "a.flac")}
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    for name in ("ann/1.wav", "bob/2.OGG", "bob/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"not opened here")
+    table = sound_folder.open_tables(sound_folder.Settings(path=str(tmp_path)), Path(), Silent())["train"]
+    assert table["label"].to_pylist() == ["ann", "bob"]
