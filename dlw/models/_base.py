@@ -53,6 +53,18 @@ class Refitted(Protocol):
         ...
 
 
+@runtime_checkable
+class Started(Protocol):
+    """A network whose first weights lie in files that its recipe names under `from`.
+
+    Its plug-in also defines `resolved(settings)`: options that a run keeps so that it needs the files no more.
+    """
+
+    def read_start(self) -> str:
+        """Take the weights and say which; RunError where there are none that fit."""
+        ...
+
+
 class Backbone(BaseModel):
     """Weights to start from."""
 

@@ -20,7 +20,14 @@ from dlw.recipe.parse import Node
 MIRROR = "DLW_DATA"
 """Environment variable: a folder where a source that is not there is looked up by its path or the last part of that."""
 
-_SECTIONS = (("data", "source"), ("model",), ("evaluate", "episodes", "source"))
+_ANY = "*"
+_SECTIONS = (
+    ("data", "source"),
+    ("data", "inputs", _ANY, "tokenizer"),
+    ("data", "target", _ANY, "tokenizer"),
+    ("model",),
+    ("evaluate", "episodes", "source"),
+)
 """Where a recipe may name files and folders."""
 
 
@@ -71,10 +78,7 @@ class Sandbox:
         """Raise RecipeError for every text of the sections that name files that is a path out of the sandbox."""
         problems: list[Problem] = []
         for section in _SECTIONS:
-            node: Node | None = root
-            for step in section:
-                node = node.value.get(step) if node is not None and isinstance(node.value, dict) else None
-            for text in _texts(node):
+            for text in (text for node in _at(root, section) for text in _texts(node)):
                 refusal = self._refused(located(text.value, text.origin))
                 if refusal:
                     problems.append(text.place.problem(".".join(section), f"{shown(text.value, 100)} {refusal}"))
@@ -88,9 +92,17 @@ class Sandbox:
         return next((refusal for refusal in refusals if refusal), None)
 
 
-def _texts(node: Node | None) -> Iterator[Node]:
-    if node is None:
-        return
+def _at(node: Node, section: tuple[str, ...]) -> Iterator[Node]:
+    """Yield the nodes of a section, which may say that any key fits."""
+    if not section:
+        yield node
+    elif isinstance(node.value, dict):
+        for key, child in node.value.items():
+            if section[0] in (key, _ANY):
+                yield from _at(child, section[1:])
+
+
+def _texts(node: Node) -> Iterator[Node]:
     if isinstance(node.value, str):
         yield node
     elif isinstance(node.value, (dict, list)):

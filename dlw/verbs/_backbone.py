@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlw.errors import RunError
+from dlw.models._base import Started
 from dlw.progress import Listener
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
 from dlw.runs import store
 from dlw.runs.disk import write_json
 from dlw.runs.layout import Run, open_run
+from dlw.verbs._network import answering
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
 FILE = "backbone.json"
 _HEAD = "output"
 _SHOWN = 5
+
+
+def start_from_files(job: Job, listener: Listener) -> None:
+    """Let a network that has them take its first weights from files, before the first step."""
+    network = answering(job.network)
+    started = [part for part in network.modules() if isinstance(part, Started)]
+    for part in started:
+        listener.line(f"weights: {part.read_start()}")
+    if started and job.average:
+        job.average.network.load_state_dict(job.network.state_dict())
 
 
 def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener) -> None:

@@ -17,12 +17,13 @@ from dlw.recipe._show import on_one_line
 from dlw.recipe.check import load_recipe
 from dlw.recipe.compose import dump, resolve
 from dlw.recipe.difference import leaves
-from dlw.recipe.schema import Block, Recipe
+from dlw.recipe.schema import Recipe
 from dlw.runs import disk, environment, store
 from dlw.runs.journal import Journal
 from dlw.runs.layout import Run
 from dlw.specs import Arrays
 from dlw.verbs._fitted import Fitted, fit
+from dlw.verbs._pinned import pinned
 from dlw.verbs._rows import load_tables, resolve_inputs
 from dlw.verbs._slices import check_columns
 from dlw.verbs._trained import read_fitted, restore
@@ -55,7 +56,7 @@ def begin(
     tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
     check_columns(loaded.recipe.evaluate.slices, tables["train"].column_names, "evaluate.slices:")
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
-    recipe = _with_absolute_source(recipe, loaded.root)
+    recipe = pinned(recipe, loaded.root)
     fitted = fit(recipe, tables["train"], listener)
     disk.write_json(run.fields, fitted.to_json())
     disk.write_atomic(run.resolved, dump(resolve(recipe)).encode())
@@ -68,33 +69,6 @@ def reopen(run: Run, listener: Listener) -> Session:
     loaded = load_recipe(run.resolved)
     tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
     return Session(run, loaded.recipe, read_fitted(run), tables)
-
-
-def _with_absolute_source(recipe: Recipe, root: Path) -> Recipe:
-    """Pin relative data paths that exist, so that the resolved recipe runs from its own folder too."""
-
-    def pinned(value: str) -> str:
-        return str((root / value).resolve()) if not Path(value).is_absolute() and (root / value).exists() else value
-
-    source = recipe.data.source
-    if isinstance(source, str):
-        source = pinned(source)
-    elif isinstance(source, list):
-        source = [pinned(part) for part in source]
-    else:
-        is_path = ("path", "source")
-        options = {k: pinned(v) if k in is_path and isinstance(v, str) else v for k, v in source.options.items()}
-        source = Block.model_validate({"type": source.type, **options})
-    evaluate = recipe.evaluate
-    if evaluate.episodes:
-        episodes = evaluate.episodes.model_copy(update={"source": pinned(evaluate.episodes.source)})
-        evaluate = evaluate.model_copy(update={"episodes": episodes})
-    data = recipe.data.model_copy(update={"source": source})
-    model = recipe.model
-    if isinstance(backbone := model.options.get("backbone"), dict):
-        options = {**model.options, "backbone": {**backbone, "from": pinned(backbone["from"])}}
-        model = Block.model_validate({"type": model.type, **options})
-    return recipe.model_copy(update={"data": data, "evaluate": evaluate, "model": model})
 
 
 _WITHOUT_BITS = (

@@ -28,7 +28,7 @@ from dlw.runs.disk import write_json
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
 from dlw.specs import Arrays
-from dlw.verbs._backbone import start_from_backbone
+from dlw.verbs._backbone import start_from_backbone, start_from_files
 from dlw.verbs._network import build_job, monitored, refuse_without_validation
 from dlw.verbs._samples import keep_answers, keep_first_batch
 from dlw.verbs._session import (
@@ -159,6 +159,7 @@ def _train(
     if not run.environment.exists():
         write_json(run.environment, prints)
     if not progress.step:
+        start_from_files(job, listener)
         start_from_backbone(job, recipe, run, listener)
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")
@@ -313,6 +314,7 @@ def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener
 
     recipe = session.recipe
     job, prints = _prepare(session, recipe, plugins, listener)
+    start_from_files(job, listener)
     start_from_backbone(job, recipe, session.run, listener)
     plan = _plan(recipe, job)
     total_steps, steps = plan.total_steps, min(3, plan.total_steps)
