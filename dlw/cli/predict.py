@@ -36,7 +36,13 @@ _MOST_NUMBERS = 3
 
 def predict_cli(
     target: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run directory or an exported bundle.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, or - for stdin.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="[INPUT...]", help="Files, folders, globs, or - for stdin.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Answer this text, for models that read one text; repeatable."),
+    ] = None,
     output: Output = None,
     keep: Annotated[
         list[str] | None,
@@ -56,7 +62,7 @@ def predict_cli(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Answer for new rows: tables or pictures.
+    """Answer for new rows: tables, pictures or texts. A model of one text reads lines of text from stdin.
 
     On a terminal the first answers are shown as a table; a pipe gets all of them as CSV.
 
@@ -65,6 +71,7 @@ def predict_cli(
     dlw predict runs/adult-1/exports/onnx people.csv -o answers.csv
     dlw predict runs/camvid-1 street/ -o streets.parquet --draw drawn/
     dlw predict runs/omniglot-1 letter.png --index letters/
+    dlw predict runs/sst2-1 --text "a quiet, moving film"
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.predict import predict
@@ -73,7 +80,8 @@ def predict_cli(
     with Terminal(quiet) as listener:
         result = predict(
             target,
-            inputs,
+            inputs or (),
+            text=text or (),
             output=output,
             keep=keep or (),
             draw=draws,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw import registry
 from dlw.columns import one_array, to_codes
 from dlw.errors import DataError
 from dlw.fields._columns import family, to_floats
@@ -28,14 +29,23 @@ MAX_DISTINCT_SHARE = 0.3
 RARE = 5
 """In columns of many values, those of fewer training rows count as unknown."""
 TEXT_WORDS = 3
+"""Words of a value, on average, above which many values are free text."""
+TEXT = "text"
 MAX_NAMED = 12
 _NAME_OF_ID = re.compile(r"(^|[_\W])(id|uuid|guid|index|row_?(id|num|number)?)$", re.IGNORECASE)
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$")
 
 
-def decide(train: pa.Table, left_out: Collection[str], listener: Listener) -> dict[str, Block]:
-    """Return a field for every column worth learning from; each column left out is told with the reason."""
+def decide(train: pa.Table, left_out: Collection[str], model: str, listener: Listener) -> dict[str, Block]:
+    """Return a field for every column worth learning from; each column left out is told with the reason.
+
+    Free text is left out where the model reads none.
+    """
     blocks, reasons = examine(train, left_out)
+    if "tokens" not in registry.load("models", model).INPUTS:
+        texts = [name for name, block in blocks.items() if block.type == TEXT]
+        reasons |= dict.fromkeys(texts, f"it is free text, which model {model} does not read")
+        blocks = {name: block for name, block in blocks.items() if name not in texts}
     for name, reason in reasons.items():
         listener.line(f"inputs: auto leaves out {name}: {reason}")
     if blocks:
@@ -124,7 +134,7 @@ def _decide_text(
     if len(words) <= MANY_CATEGORIES:
         return {"type": "category"}, None
     if np.mean([len(word.split()) for word in words]) > TEXT_WORDS:
-        return {}, f"it looks like free text ({len(words)} different values)"
+        return {"type": TEXT}, None
     if len(words) > MAX_DISTINCT_SHARE * num_known:
         return {}, f"it looks like an identifier ({len(words)} different values in {num_known} rows)"
     if len(words) > MAX_CATEGORIES:

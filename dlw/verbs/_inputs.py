@@ -6,6 +6,7 @@ same in both. Pictures and recordings are not opened here: a table of their path
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 import stat
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dlw import registry
+from dlw.columns import from_text
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
@@ -37,12 +39,14 @@ NAMES: Mapping[str | None, str] = {"image": "pictures", "sound": "recordings", N
 @dataclass(frozen=True)
 class Reading:
     """How a model's rows are read: the kind of files it reads (None: only tables) and the column that those go into,
-    the source block of its recipe, and how many rows are handled at once."""
+    the source block of its recipe, how many rows are handled at once, and the one text column that it reads (None: it
+    reads more)."""
 
     kind: str | None
     column: str | None
     source: Block | None
     rows_at_once: int
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,10 +201,30 @@ def _with_paths(table: pa.Table, column: str | None, root: Path) -> pa.Table:
     return table.set_column(place, column, _file_values(files))
 
 
+def texts(lines: Sequence[str], name: str, column: str, rows_at_once: int) -> Iterator[Piece]:
+    """Yield texts as rows of a table with one column; raises DataError where there are none."""
+    import pyarrow as pa
+
+    if not lines:
+        raise DataError(f"{name}: has no rows")
+    for start in range(0, len(lines), rows_at_once):
+        part = lines[start : start + rows_at_once]
+        yield Piece(pa.table({column: from_text(part)}), [name] * len(part), start)
+
+
 def _stdin(stream: BinaryIO, reading: Reading, listener: Listener) -> Iterator[Piece]:
-    """Read a CSV or JSON lines table; a file of its own lets the same plug-ins read it."""
+    """Read a CSV or JSON lines table; a file of its own lets the same plug-ins read it.
+
+    For a model of one text, each line is a text, unless the first one names its column or begins JSON.
+    """
     content = stream.read()
     is_json = content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    if reading.text is not None and not is_json:
+        lines = content.decode("utf-8", "replace").removeprefix("\ufeff").removesuffix("\n").split("\n")
+        lines = [line.removesuffix("\r") for line in lines] if content else []
+        if not lines or reading.text not in next(csv.reader(lines[:1]), ()):
+            yield from texts(lines, "stdin", reading.text, reading.rows_at_once)
+            return
     with tempfile.TemporaryDirectory(prefix="dlw-stdin-") as folder:
         path = Path(folder) / ("stdin.jsonl" if is_json else "stdin.csv")
         path.write_bytes(content)

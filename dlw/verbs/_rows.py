@@ -85,7 +85,7 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
     if recipe.data.inputs != "auto":
         return recipe
     left_out = {*recipe.data.target, *recipe.data.drop}
-    blocks = _inference.decide(train, left_out, listener)
+    blocks = _inference.decide(train, left_out, recipe.model.type, listener)
     if not blocks:
         raise DataError("inputs: auto found no column to learn from; name the inputs")
     # What `drop` left out is decided now; beside a list of inputs it would have no effect, which is an error.

@@ -35,7 +35,8 @@ RARE = 4
 """A class of fewer rows may be missing from the training split; the target then accepts classes of one row."""
 TABLE_STEPS = 3000
 PICTURES_SEEN = 120_000
-"""How long a first training lasts: steps for a table, pictures for a network of pictures; minutes on a CPU."""
+TEXTS_SEEN = 60_000
+"""How long a first training lasts: steps for a table, pictures or texts for their networks; minutes on a CPU."""
 _PLAIN_WORD = re.compile(r"^(\.{0,2}/)*[A-Za-z_][A-Za-z0-9_./-]*$")
 _NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
@@ -153,7 +154,9 @@ def _one_modality(inputs: dict[str, Block], reasons: dict[str, str]) -> tuple[di
 
 
 def _sized(name: str, block: Block, train: pa.Table) -> Block:
-    """Write the size of pictures into their field, so that it can be changed."""
+    """Write the size of pictures and the tokens of texts into their fields, so that they can be changed."""
+    if block.type == _inference.TEXT:
+        return Block.model_validate({"type": _inference.TEXT, "tokenizer": "words", "lowercase": True})
     if block.type != "image":
         return block
     from dlw import registry
@@ -175,8 +178,10 @@ def _name(data: Path) -> str:
 
 
 def _write(name: str, source: str, answers: Answers) -> str:
-    is_picture = any(block.type == "image" for block in answers.inputs.values())
-    model, train, optimizer = _picture_network(answers) if is_picture else _table_network(answers)
+    types = {block.type for block in answers.inputs.values()}
+    is_picture = "image" in types
+    network = _picture_network if is_picture else _text_network if _inference.TEXT in types else _table_network
+    model, train, optimizer = network(answers)
     inputs = [f"    {_word(column)}: {_block(block)}" for column, block in answers.inputs.items()]
     left_out = [f"    # {_word(column)} is left out: {reason}" for column, reason in answers.reasons.items()]
     target = _flow(answers.target_block) if len(answers.target_block) > 1 else answers.target_block["type"]
@@ -235,6 +240,17 @@ def _table_network(answers: Answers) -> tuple[str, str, str]:
         model,
         _flow({"epochs": epochs, "batch_size": min(batch_size, rows)}),
         "{type: adamw, lr: 2e-3, weight_decay: 0.01}",
+    )
+
+
+def _text_network(answers: Answers) -> tuple[str, str, str]:
+    rows = answers.num_rows
+    epochs = int(np.clip(round(TEXTS_SEEN / rows), 3, 30))
+    model = "{type: ngram_bag, width: 64, token_dropout: 0.3, dropout: 0.5}"
+    return (
+        model,
+        _flow({"epochs": epochs, "batch_size": min(64, rows), "ema_decay": 0.99}),
+        "{type: adamw, lr: 5e-3, weight_decay: 0.05}",
     )
 
 

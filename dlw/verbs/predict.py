@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
+TEXT = "text"
+"""The field of a column that `--text` and lines of text can stand for."""
 COCO_SUFFIX = ".json"
 """Suffix of a file of COCO results, for answers that are objects."""
 PIECE_BYTES = 64 * 2**20
@@ -88,8 +90,9 @@ class Predictions:
 
 def predict(
     target: Path,
-    inputs: Sequence[str],
+    inputs: Sequence[str] = (),
     *,
+    text: Sequence[str] = (),
     output: Path | None = None,
     keep: Sequence[str] = (),
     draw: Path | None = None,
@@ -101,6 +104,7 @@ def predict(
 ) -> Predictions:
     """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
 
+    `text` gives texts themselves, to a model that reads one text; such a model reads lines of text from stdin, too.
     `draw` names a folder for the pictures with the answers drawn over them. With an `index`, inputs of the same kinds,
     the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors. `is_tiled` answers
     pictures larger than those of training tile by tile, for segmentation.
@@ -110,7 +114,7 @@ def predict(
     suffixes = (*OUTPUT_SUFFIXES, COCO_SUFFIX)
     if output is not None and output.suffix.lower() not in suffixes:
         raise UsageError(f"--output {output}: its suffix must be one of {', '.join(suffixes)}")
-    if not inputs:
+    if not inputs and not text:
         raise UsageError("no input is given: name files, folders or globs, or - for stdin")
     if matches < 1:
         raise UsageError(f"--matches {matches}: must be 1 or more")
@@ -119,7 +123,7 @@ def predict(
         raise UsageError(f"--output {output}: {COCO_SUFFIX} is for detections (COCO results); write .jsonl")
     if is_tiled:
         _tiles.check(answerer)
-    collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener, is_tiled)
+    collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener, is_tiled, text)
     columns = collected.finished()
     if index:
         columns = _searched(answerer, columns, index, matches, listener)
@@ -142,10 +146,11 @@ def _answered(
     drawings: Drawings | None,
     listener: Listener,
     is_tiled: bool = False,
+    text: Sequence[str] = (),
 ) -> _Collected:
     """Answer all inputs and tell of the rows that cannot be; raises DataError when none can."""
     collected = _Collected()
-    for piece in _pieces(answerer, inputs, listener):
+    for piece in _pieces(answerer, inputs, text, listener):
         _answer_piece(answerer, piece, keep, drawings, collected, listener, is_tiled)
     for bad in collected.bad[:WARNED]:
         listener.warn(f"no answer for {bad.file}, row {bad.row}: {bad.reason}")
@@ -175,15 +180,27 @@ def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | None:
     return None if folder is None else Drawings(folder, answerer.task, answerer.fitted.inputs)
 
 
-def _pieces(answerer: Answerer, inputs: Sequence[str], listener: Listener) -> Iterator[Piece]:
-    from dlw.verbs._inputs import MEDIA, Reading, read_pieces
+def _pieces(answerer: Answerer, inputs: Sequence[str], text: Sequence[str], listener: Listener) -> Iterator[Piece]:
+    from dlw.verbs._inputs import MEDIA, Reading, read_pieces, texts
 
     specs = answerer.fitted.inputs
     files = [(spec.kind, name) for name, spec in specs.items() if spec.kind in MEDIA]
     kind, column = files[0] if files else (None, None)
     row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
     rows_at_once = max(answerer.rows_at_once, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
-    return read_pieces(inputs, Reading(kind, column, answerer.source, rows_at_once), listener)
+    only_text = _only_text(answerer)
+    if text and only_text is None:
+        raise UsageError("--text is for models that read one text and nothing else; give a table")
+    if text:
+        yield from texts(text, "--text", str(only_text), rows_at_once)
+    reading = Reading(kind, column, answerer.source, rows_at_once, only_text)
+    yield from read_pieces(inputs, reading, listener)
+
+
+def _only_text(answerer: Answerer) -> str | None:
+    """Return the column of a model that reads one text and nothing else."""
+    used = [column for column in answerer.fitted.columns if column.role == "input" and not column.is_dropped]
+    return used[0].name if [column.type for column in used] == [TEXT] else None
 
 
 def _answer_piece(

@@ -1,0 +1,122 @@
+"""Texts under every verb: by the command line, lines of stdin, a bundle without torch, search, and `inputs: auto`."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dlw.errors import DataError, UsageError
+from dlw.recipe.check import load_recipe
+from dlw.verbs.evaluate import evaluate
+from dlw.verbs.export import export
+from dlw.verbs.new import new
+from dlw.verbs.predict import predict
+from dlw.verbs.train import train
+from tests.verbs import small_runs
+
+RECIPE = """\
+name: notes
+task: TASK
+data:
+  source: sentences.csv
+  splits: {train: "train[:70%]", validation: "train[70%:80%]", test: "train[80%:]"}
+  inputs: {note: {type: text, tokenizer: words}}
+  target: {answer: category}
+model: {type: ngram_bag, width: 8, buckets: 64}
+optimizer: {type: adamw, lr: 0.05}
+train: {epochs: 20, batch_size: 16, threads: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("notes")
+    small_runs.sentences(folder)
+    recipe = folder / "notes.yaml"
+    recipe.write_text(RECIPE.replace("TASK", "classification"))
+    return Path(train(recipe, out=folder / "run").run)
+
+
+def test_texts_of_the_command_line_are_answered(run: Path) -> None:
+    found = predict(run, text=["the cat sat good", "a mat bad", ""])
+    assert found.columns["label"][:2] == ["yes", "no"]
+    assert found.columns["file"] == ["--text"] * 3
+
+
+def test_lines_of_stdin_are_texts(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(content: bytes) -> list[str]:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        return predict(run, ["-"]).columns["label"]
+
+    wanted = ["yes", "no"]
+    assert answers(b"good, good good\r\na mat bad\n") == wanted
+    assert answers(b"id,note\n1,the cat good\n2,a mat bad\n") == wanted
+    assert answers(b'{"note": "the cat good"}\n{"note": "a mat bad"}\n') == wanted
+    assert len(answers(b"\xed\xa0\x80\x00\xff good\n\n\n")) == 3
+    with pytest.raises(DataError, match="stdin: has no rows"):
+        answers(b"")
+
+
+@pytest.mark.withstands("bad inputs", case="D21")
+def test_strange_texts_are_answered(run: Path) -> None:
+    strange = ["", "   ", "\ud800\udfff", "\x00", "a" * 10**6, "\U0010ffff" * 1000, "good " * 10**5]
+    assert predict(run, text=strange).num_rows == len(strange)
+
+
+def test_a_bundle_answers_texts_without_torch(run: Path) -> None:
+    bundle = export(run).folder
+    wanted = predict(run, text=["the cat sat good", "a mat bad on a mat"]).columns
+    code = (
+        "import sys, json; from pathlib import Path; from dlw.verbs.predict import predict\n"
+        f"found = predict(Path({str(bundle)!r}), text=['the cat sat good', 'a mat bad on a mat']).columns\n"
+        "assert 'torch' not in sys.modules; print(json.dumps(found['label']))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(out) == wanted["label"]
+
+
+def test_the_plain_method_beside_it_is_tf_idf(run: Path) -> None:
+    assert "tf_idf" in {fit.name for fit in evaluate(run).baselines}
+
+
+def test_texts_are_found_by_their_vectors(tmp_path: Path) -> None:
+    small_runs.sentences(tmp_path)
+    recipe = tmp_path / "notes.yaml"
+    recipe.write_text(RECIPE.replace("TASK", "embedding"))
+    made = Path(train(recipe, out=tmp_path / "run").run)
+    found = predict(made, text=["the cat good"], index=[str(tmp_path / "sentences.csv")], matches=3)
+    assert found.num_rows == 3
+
+
+def test_models_of_tables_read_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small_runs.people(tmp_path)
+    made = small_runs.trained(tmp_path, small_runs.TABLE_RECIPE)
+    with pytest.raises(UsageError, match="--text is for models that read one text"):
+        predict(made, text=["hello"])
+
+
+def test_new_recipes_and_auto_take_free_text(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = np.array(["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "very", "big", "small"])
+    rows = [(" ".join(random.choice(words, 8)), random.integers(100), "ab"[row % 2]) for row in range(200)]
+    path = tmp_path / "notes.csv"
+    path.write_text("note,size,goal\n" + "".join(f"{note},{size},{goal}\n" for note, size, goal in rows))
+    text = new(path, target="goal", folder=tmp_path)
+    assert "note: {type: text" in text
+    assert "size: number" in text
+    (tmp_path / "made.yaml").write_text(text)
+    assert load_recipe(tmp_path / "made.yaml").recipe.model.type == "ngram_bag"
+    auto = "name: x\ntask: classification\ndata: {source: notes.csv, inputs: auto, target: {goal: category}}\n"
+    for model, told in (("ngram_bag", "note"), ("mlp", "size")):
+        (tmp_path / "auto.yaml").write_text(auto + f"model: {model}\ntrain: {{steps: 2, batch_size: 8, threads: 1}}\n")
+        made = Path(train(tmp_path / "auto.yaml", out=tmp_path / model).run)
+        assert told in (made / "fields.json").read_text()
+        assert ('"type": "text"' in (made / "fields.json").read_text()) == (model == "ngram_bag")
