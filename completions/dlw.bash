@@ -14,7 +14,7 @@ _dlw() {
     done
     case "$previous" in
         --out|--resume|--code|--data|--output|-o|--save|--against) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")); return ;;
-        --set|-s|--threads|--workers|--slice|--require|--keep|--draw|--index|--matches|--tolerance|--batch-sizes|--max-regression|--target) return ;;
+        --set|-s|--threads|--workers|--slice|--require|--text|--keep|--draw|--index|--matches|--tolerance|--batch-sizes|--max-regression|--target) return ;;
         --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$current")); return ;;
         --split) COMPREPLY=($(compgen -W "train validation test" -- "$current")); return ;;
         --format) COMPREPLY=($(compgen -W "onnx safetensors torch_export" -- "$current")); return ;;
@@ -23,7 +23,7 @@ _dlw() {
         "") words="train evaluate predict export benchmark list runs doctor recipe data" options="--version --help" ;;
         "train") words="bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track film_nights movielens_100k movielens_100k_ratings movielens_100k_sequential esol tox21 series/cmapss_fd001 etth1 japanese_vowels nab adult_census ames_housing table/cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud" options="--out --resume --set -s --device --threads --workers --dry-run --allow-inexact --sandbox --code --json --quiet -q --help" files=1 ;;
         "evaluate") words="" options="--split --data --slice --require --code --json --quiet -q --help" files=1 ;;
-        "predict") words="" options="--output -o --keep --draw --index --matches --tile --threads --code --json --quiet -q --help" files=1 ;;
+        "predict") words="" options="--text --output -o --keep --draw --index --matches --tile --threads --code --json --quiet -q --help" files=1 ;;
         "export") words="" options="--format --out --tolerance --code --json --quiet -q --help" files=1 ;;
         "benchmark") words="bccd camvid digits digits_anomaly digits_boxes digits_clusters digits_masks digits_search faces_dlib fashion_mnist fashion_small isbi2012_membrane magnetic_tile magnetic_tile_anomaly magnetic_tile_segmentation omniglot udacity_track film_nights movielens_100k movielens_100k_ratings movielens_100k_sequential esol tox21 series/cmapss_fd001 etth1 japanese_vowels nab adult_census ames_housing table/cmapss_fd001 credit_data penguins penguins_clusters vehicle_claims_fraud" options="--batch-sizes --save --against --max-regression --set -s --threads --sandbox --code --json --quiet -q --help" files=1 ;;
         "list") words="sources fields augment models tasks metrics baselines exporters recipes" options="--code --json --help" ;;

@@ -2,7 +2,7 @@
 complete -c dlw -f
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a train -d 'Train a network as a recipe says; keep the run'
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a evaluate -d 'Score a run, beside a plain baseline'
-complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a predict -d 'Answer for new rows: tables or pictures'
+complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a predict -d 'Answer for new rows: tables, pictures or texts'
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a export -d 'Turn a run into one artifact, proven equal'
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a benchmark -d 'Measure a run, a bundle or a recipe'
 complete -c dlw -n 'not __fish_seen_subcommand_from train evaluate predict export benchmark list runs doctor recipe data' -a list -d 'List what a recipe can name, and the recipes'
@@ -37,6 +37,7 @@ complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l json -d 'Print exac
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l quiet -s q -d 'Print results and warnings only'
 complete -c dlw -n '__fish_seen_subcommand_from evaluate' -l help -d 'Show the help'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -F
+complete -c dlw -n '__fish_seen_subcommand_from predict' -l text -x -d 'Answer this text, for models that read one text; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l output -s o -r -F -d 'Write .parquet, .csv or .jsonl instead; .json: detections as COCO results'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l keep -x -d 'Repeat an input column beside the answers; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l draw -x -d 'Draw the answers over their pictures, one PNG per row'

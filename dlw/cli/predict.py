@@ -23,6 +23,9 @@ Output = Annotated[
         help="Write .parquet, .csv or .jsonl instead; .json: detections as COCO results.",
     ),
 ]
+Text = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="Answer this text, for models that read one text; repeatable.")
+]
 Index = Annotated[
     list[str] | None,
     typer.Option(metavar="INPUT", help="Answer with the nearest rows of these files or folders; repeatable."),
@@ -39,10 +42,7 @@ def predict_cli(
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="[INPUT...]", help="Files, folders, globs, or - for stdin.")
     ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT", help="Answer this text, for models that read one text; repeatable."),
-    ] = None,
+    text: Text = None,
     output: Output = None,
     keep: Annotated[
         list[str] | None,

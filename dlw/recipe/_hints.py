@@ -79,7 +79,8 @@ def all_keys(tree: Mapping[str, Any]) -> list[str]:
     keys = list(_keys(Recipe, (), tree))
     for room, path, name, _ in blocks(tree):
         if path[0] in ("task", "model") and name in registry.names(room):
-            keys += [".".join((*path, key)) for key in registry.load(room, name).Settings.model_fields]
+            fields = registry.load(room, name).Settings.model_fields
+            keys += [".".join((*path, field.alias or key)) for key, field in fields.items()]
     return keys
 
 

@@ -170,4 +170,5 @@ def test_every_plug_in_and_its_options_are_described() -> None:
         assert sorted(described) == registry.names(room)
         for name, variant in described.items():
             assert variant["description"] == registry.summary(room, name)
-            assert set(registry.load(room, name).Settings.model_fields) <= set(variant["properties"])
+            fields = registry.load(room, name).Settings.model_fields
+            assert {field.alias or key for key, field in fields.items()} <= set(variant["properties"])
