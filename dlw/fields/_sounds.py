@@ -107,17 +107,19 @@ def _decode_one(file: File, layout: Layout) -> np.ndarray:
 
 
 def _mono(opened: SoundFile) -> np.ndarray:
-    """Return the mean of the channels, float32 [T], block by block: eight channels need not fit the memory."""
-    frames = opened.frames
-    mono_T = np.empty(frames, np.float32)
-    done = 0
-    while done < frames:
-        block_TC = opened.read(min(_BLOCK_FRAMES, frames - done), dtype="float32", always_2d=True)
+    """Return the mean of the channels, float32 [T].
+
+    Read block by block: eight channels need not fit the memory, and a header that promises too much costs nothing.
+    """
+    blocks: list[np.ndarray] = []
+    missing = opened.frames
+    while missing:
+        block_TC = opened.read(min(_BLOCK_FRAMES, missing), dtype="float32", always_2d=True)
         if not len(block_TC):
-            raise ValueError(f"cut off: {done:,} of {frames:,} frames can be read")
-        mono_T[done : done + len(block_TC)] = block_TC.mean(axis=1)
-        done += len(block_TC)
-    return mono_T
+            raise ValueError(f"cut off: {opened.frames - missing:,} of {opened.frames:,} frames can be read")
+        blocks.append(block_TC.mean(axis=1))
+        missing -= len(block_TC)
+    return np.concatenate(blocks)
 
 
 def _refuse_cut_wav(file: File, opened: SoundFile) -> None:

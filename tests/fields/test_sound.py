@@ -91,7 +91,7 @@ BAD = {
 }
 
 
-@pytest.mark.withstands("data", case="D19")
+@pytest.mark.withstands("bad inputs", case="D19")
 @pytest.mark.parametrize("case", BAD)
 def test_unusable_files_are_reasons_by_name(case: str) -> None:
     file, reason = BAD[case]
@@ -102,7 +102,7 @@ def test_unusable_files_are_reasons_by_name(case: str) -> None:
     assert lengths(array, "sound").tolist() == [0, 800]
 
 
-@pytest.mark.withstands("data", case="D19")
+@pytest.mark.withstands("bad inputs", case="D19")
 def test_eight_channels_at_96_khz_are_read() -> None:
     array, bad, _ = encoded([content(np.zeros((9600, 8)), 96_000)])
     assert not bad

@@ -9,7 +9,7 @@ from asking import Answer, Dlw
 
 from dlw.cli.main import run
 from dlw.verbs.export import export
-from tests.verbs import small_runs
+from tests.verbs import small_runs, small_sounds
 
 
 @pytest.fixture
@@ -33,6 +33,15 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
     small_runs.people(folder)
     export(small_runs.trained(folder, small_runs.TABLE_RECIPE))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def melodies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with melodies.csv, its recordings, a run trained on them and its ONNX bundle."""
+    folder = tmp_path_factory.mktemp("melodies")
+    small_sounds.melodies(folder)
+    export(small_runs.trained(folder, small_sounds.MELODY_RECIPE))
     return folder
 
 

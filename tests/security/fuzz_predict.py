@@ -54,6 +54,9 @@ MARKS = {
     ".parquet": [b"PAR1", b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x15", b"age", b"\0\0\0\x80"],
     ".png": [b"IHDR", b"IDAT", b"IEND", b"tRNS", b"PLTE", b"eXIf", b"\xff" * 4, b"\0", b"\x7f\xff\xff\xff"],
     ".jpg": [b"\xff\xd8", b"\xff\xd9", b"\xff\xc0", b"\xff\xda", b"\xff\xe1", b"\xff\xff", b"\0", b"Exif\0\0"],
+    ".wav": [b"RIFF", b"WAVE", b"fmt ", b"data", b"LIST", b"\xff" * 4, b"\0", b"\x7f\xff\xff\xff", b"\x03\0"],
+    ".flac": [b"fLaC", b"\0\0\0\x22", b"\xff\xf8", b"\x84", b"\xff" * 4, b"\0", b"\x7f\xff\xff\xff"],
+    ".ogg": [b"OggS", b"vorbis", b"\x01", b"\x05", b"\xff" * 4, b"\0", b"\x7f\xff\xff\xff"],
     ".webp": [b"RIFF", b"WEBP", b"VP8 ", b"VP8L", b"VP8X", b"\xff" * 4, b"\0", b"ANIM"],
 }
 

@@ -1,4 +1,4 @@
-"""Mutated tables and pictures: an answer or a DataError, in two seconds and 512 MiB, in a process with limits."""
+"""Mutated tables, pictures and recordings: an answer or a DataError, in two seconds and 512 MiB, in a process with limits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from PIL import Image
 
+from tests.verbs.small_sounds import RATE_HZ, melody
 from tests.withstood import Tally
 
 ROWS = {"age": [30, 60, 41], "wage": [1.5, None, 2.25], "town": ["Graz", "Wien", None]}
 PROGRAM = Path(__file__).with_name("fuzz_predict.py")
 TABLES, PICTURES = (".csv", ".jsonl", ".parquet"), (".png", ".jpg", ".webp")
+SOUNDS = (".wav", ".flac", ".ogg")
 
 
 def valid(suffix: str) -> bytes:
@@ -26,7 +29,9 @@ def valid(suffix: str) -> bytes:
     if suffix == ".jsonl":
         return b'{"age": 30, "wage": 1.5, "town": "Graz"}\n{"age": 60, "wage": null, "town": "Wien"}\n'
     file = io.BytesIO()
-    if suffix == ".parquet":
+    if suffix in SOUNDS:
+        soundfile.write(file, melody("ab"), RATE_HZ, format=suffix[1:].upper())
+    elif suffix == ".parquet":
         pq.write_table(pa.table(ROWS), file)
     else:
         picture = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
@@ -54,3 +59,9 @@ def test_mutated_tables(count: int, people: Path, tmp_path: Path, tally: Tally) 
 @pytest.mark.parametrize("count", [500, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_mutated_pictures(count: int, squares: Path, tmp_path: Path, tally: Tally) -> None:
     tally(predicted(squares / "run/exports/onnx", tmp_path, PICTURES, count, count), 3 * count)
+
+
+@pytest.mark.withstands("fuzz: tables and pictures to predict")
+@pytest.mark.parametrize("count", [200, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_mutated_recordings(count: int, melodies: Path, tmp_path: Path, tally: Tally) -> None:
+    tally(predicted(melodies / "run/exports/onnx", tmp_path, SOUNDS, count, count), 3 * count)
