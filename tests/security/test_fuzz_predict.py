@@ -1,4 +1,4 @@
-"""Mutated tables, pictures and recordings: an answer or a DataError, in two seconds and 512 MiB, in a process with limits."""
+"""Mutated tables, pictures and sounds: an answer or a DataError, in two seconds and 512 MiB, in a limited process."""
 
 from __future__ import annotations
 
