@@ -27,7 +27,7 @@ MOMENTS = ("step 1", "mid-epoch", "epoch end", "during validation", "last step")
 FACTORS: tuple[tuple[Any, ...], ...] = (tuple(FAMILIES), tuple(OPTIMIZERS), (0, 2), (1, 4), MOMENTS, (1, 5))
 """Family, optimizer, streaming workers (0: resident), accumulation, moment of the first stop, number of resumes."""
 
-NUM_CASES = 64
+NUM_CASES = len(FAMILIES) * len(MOMENTS)
 
 Case = tuple[Any, ...]
 
