@@ -44,6 +44,8 @@ complete -c dlw -n '__fish_seen_subcommand_from predict' -l draw -x -d 'Draw the
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l index -x -d 'Answer with the nearest rows of these files or folders; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l matches -x -d 'How many of --index to show for each row'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l tile -d 'Answer pictures larger than those of training tile by tile'
+complete -c dlw -n '__fish_seen_subcommand_from predict' -l set -s s -x -d 'Change how a text is written: temperature=0.7; repeatable'
+complete -c dlw -n '__fish_seen_subcommand_from predict' -l interactive -d 'Write texts for what you type, line by line; an empty line ends it'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l threads -x -d 'CPU threads [default: all cores]'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from predict' -l json -d 'Print exactly one JSON object on stdout'

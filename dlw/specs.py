@@ -101,6 +101,10 @@ class OutputSpec:
               in training [B, T, size], one per step, for what follows the history up to there
       steps   float [B, S, size], one vector for each `step_seconds` of the input recording; steps after its end hold
               a large value for output 0 and a small one for the others
+      tokens  float [B, T, size], a logit per token for the step after each of T of its input; the network is a
+              models._base.Writer, as for the next kind
+      told_tokens  float [B, T + 1, size]: the network writes a text of its own beside the inputs. In training it also
+              reads the target [B, T]: step t knows the target before t, the last one predicts the end
 
     For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
     members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
@@ -112,13 +116,30 @@ class OutputSpec:
     classes: int = 0
     """Above 0, training adds the cosine of the vector to a learned direction of each class: [B, size + classes]."""
     steps: int = 0
-    """Of a forecast: how many steps."""
+    """Of a forecast: how many steps; of tokens: how many the network looks back at most."""
     columns: tuple[str, ...] = ()
     """Of a forecast: the channels of the input series that go on."""
     step_seconds: float = 0.0
     """Of steps: the time from one to the next."""
     is_new_only: bool = False
     """Whether items of the history score LOWEST outside of training, so that they are never answered."""
+    end: int = 0
+    """Of tokens: the id that ends a text."""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the network writes tokens."""
+        return self.kind in ("tokens", "told_tokens")
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the network also reads the target in training."""
+        return self.kind == "told_tokens"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of a row of the output where they matter to the memory: logits of every step."""
+        return (self.steps, self.size) if self.is_written else (0,)
 
 
 LOWEST = -1e4
@@ -142,6 +163,7 @@ class Outcome:
     forecast_quantiles  float32 [N, H, C, Q]     float32 [N, H, C]; `levels` holds the Q levels
     clusters  float [N, K] probabilities         int64 [N], a hidden class, -1 where not known
     ranking   int64 [N, R] ids, best first, -1 fills up;  int64 [N], -1 for an item that training never saw
+    nats      float64 [N] of each row's tokens   float64 [N, 2]: tokens and characters they were summed over
     texts     object [N] of str                  object [N] of str
     """
 

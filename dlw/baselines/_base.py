@@ -9,7 +9,7 @@ Shape legend: N rows, K classes, L labels, T targets, Q levels, F features, H st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,6 +37,12 @@ class Ask:
     """int64 [training rows]: the recording of each row where scores are averaged over recordings; None: not so."""
     test_group: np.ndarray | None = None
     """int64 [rows to answer], in the same numbering; the rows of a recording are in the order of time."""
+    truth: np.ndarray | None = None
+    """Of nats: the encoded target of the test rows, whose chance is asked for."""
+    read_texts: Sequence[str] = ()
+    """Of texts: what the test rows hold, as it was given."""
+    learned_texts: Sequence[str] = ()
+    """Of texts: the answers of the training rows."""
 
 
 class Answer(NamedTuple):

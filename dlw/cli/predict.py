@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dlw.cli._conversation import converse
 from dlw.cli.options import AsJson, Code, Quiet, Threads, add_code, whole
 from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table, tell
 
@@ -30,6 +31,22 @@ Index = Annotated[
     list[str] | None,
     typer.Option(metavar="INPUT", help="Answer with the nearest rows of these files or folders; repeatable."),
 ]
+Keep = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Repeat an input column beside the answers; repeatable.")
+]
+Draws = Annotated[
+    Path | None,
+    typer.Option("--draw", metavar="FOLDER", help="Draw the answers over their pictures, one PNG per row."),
+]
+Interactive = Annotated[
+    bool, typer.Option("--interactive", help="Write texts for what you type, line by line; an empty line ends it.")
+]
+Style = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="NAME=VALUE", help="Change how a text is written: temperature=0.7; repeatable."
+    ),
+]
 Matches = Annotated[str, typer.Option("--matches", metavar="NUMBER", help="How many of --index to show for each row.")]
 
 _MOST_ROWS = 30
@@ -44,19 +61,15 @@ def predict_cli(
     ] = None,
     text: Text = None,
     output: Output = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Repeat an input column beside the answers; repeatable."),
-    ] = None,
-    draws: Annotated[
-        Path | None,
-        typer.Option("--draw", metavar="FOLDER", help="Draw the answers over their pictures, one PNG per row."),
-    ] = None,
+    keep: Keep = None,
+    draws: Draws = None,
     index: Index = None,
     matches: Matches = "5",
     tiled: Annotated[
         bool, typer.Option("--tile", help="Answer pictures larger than those of training tile by tile.")
     ] = False,
+    sets: Style = None,
+    interactive: Interactive = False,
     threads: Threads = None,
     code: Code = None,
     as_json: AsJson = False,
@@ -72,11 +85,16 @@ def predict_cli(
     dlw predict runs/camvid-1 street/ -o streets.parquet --draw drawn/
     dlw predict runs/omniglot-1 letter.png --index letters/
     dlw predict runs/sst2-1 --text "a quiet, moving film"
+    dlw predict runs/shakespeare-1 --text "ROMEO:" -s temperature=0.7 -s max_tokens=300
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.predict import predict
 
     add_code(code)
+    number = whole("--threads", threads)
+    beside = (inputs, output, keep, draws, index, tiled, as_json)
+    if converse(target, text or (), sets or (), number, is_asked=interactive, is_alone=not any(beside)):
+        return
     with Terminal(quiet) as listener:
         result = predict(
             target,
@@ -88,7 +106,8 @@ def predict_cli(
             index=index or (),
             matches=whole("--matches", matches, high=10**6) or 0,
             is_tiled=tiled,
-            threads=whole("--threads", threads),
+            sets=sets or (),
+            threads=number,
             listener=listener,
         )
     if as_json:

@@ -58,6 +58,11 @@ def say(text: str) -> None:
     _write(sys.stderr, clean(text) + "\n")
 
 
+def flow(text: str, *, to_user: bool = False) -> None:
+    """Write a piece of a result to stdout as it comes, or `to_user` of a prompt to stderr, without a line break."""
+    _write(sys.stderr if to_user else sys.stdout, clean(text))
+
+
 def caution(label: str, text: str) -> None:
     """Write `label: text` to stderr, the label in red for errors and yellow for the rest."""
     if has_colour(sys.stderr):

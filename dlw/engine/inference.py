@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlw.engine.batches import Batches, Resident, sequential_plan
+from dlw.engine.batches import Batch, Batches, Resident, sequential_plan
 from dlw.engine.hardware import Hardware
 from dlw.ragged import joined
 from dlw.specs import INDEX, TARGET, Arrays, rows_at_once
@@ -88,8 +88,10 @@ def answer_batches(
             if is_stopped():
                 return None
             with hardware.autocast() if hardware else nullcontext():
-                out = predictor.network({name: t for name, t in batch.items() if name not in (TARGET, INDEX)})
-            found = {name: answer.cpu().numpy() for name, answer in activate(out, predictor.task).items()}
+                out = predictor.network(_read_by(predictor.task, batch))
+            is_judged = predictor.task.output.is_written and TARGET in batch
+            told = predictor.task.judge(out, batch[TARGET]) if is_judged else activate(out, predictor.task)
+            found = {name: answer.cpu().numpy() for name, answer in told.items()}
             answers.append(predictor.task.condense(found) if is_condensed else found)
             if TARGET in batch:
                 losses.append(row_losses(out, batch[TARGET], predictor.task))
@@ -102,6 +104,12 @@ def answer_batches(
         return Answered(answered, None, None)
     target = joined([target.cpu().numpy() for target in targets])
     return Answered(answered, _in_order(torch.cat(losses).cpu().numpy(), places), _in_order(target, places))
+
+
+def _read_by(task: Task, batch: Batch) -> Batch:
+    """Return what a network reads of a batch: the inputs and, where it writes beside them, the target."""
+    hidden = (INDEX,) if task.output.is_told else (INDEX, TARGET)
+    return {name: tensor for name, tensor in batch.items() if name not in hidden}
 
 
 def _answering_plan(batches: Batches, batch_size: int) -> Iterator[np.ndarray]:
@@ -125,11 +133,13 @@ def answer_arrays(
 ) -> Arrays:
     """Answer rows held in memory, numpy in and numpy out, on the device the network is on.
 
-    `ragged` maps the groups that may be cut to their longest row to their kinds.
+    Networks that write are judged: their answers are about the target among the arrays. `ragged` maps the groups that
+    may be cut to their longest row to their kinds.
     """
     device = next(predictor.parameters()).device
-    inputs = {name: array for name, array in arrays.items() if name != TARGET}
-    batch_size = rows_at_once(array.shape[1:] for array in inputs.values())
-    result = answer_batches(predictor, Resident(inputs, device, ragged), batch_size, is_condensed=is_condensed)
+    output = predictor.task.output
+    read = {name: array for name, array in arrays.items() if name != TARGET or output.is_written}
+    batch_size = rows_at_once([*(array.shape[1:] for array in read.values()), output.shape])
+    result = answer_batches(predictor, Resident(read, device, ragged), batch_size, is_condensed=is_condensed)
     assert result is not None
     return result.answers

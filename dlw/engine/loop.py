@@ -193,7 +193,7 @@ def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:
     if job.hardware.device.type == "cpu" and not math.isfinite(loss.item()):
         if broken := not_finite(dict(job.network.named_parameters())):
             raise _left_by_last_step(job, plan, progress, broken)
-        raise explain_loss(job.network, batch, progress.step + 1)
+        raise explain_loss(job.network, batch, job.inputs, progress.step + 1)
     (loss / job.settings.accumulate).backward()
     progress.add_loss(loss.detach())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from dlw.engine.batches import Batch
 from dlw.errors import NonFiniteError
-from dlw.specs import INDEX, TARGET
+from dlw.specs import INDEX
 
 _MOST_NAMED = 8
-_BESIDE_INPUTS = (TARGET, INDEX, "partner", "share")
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -21,11 +20,12 @@ def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     return [name for name, tensor in tensors.items() if not _is_finite(tensor)]
 
 
-def explain_loss(network: nn.Module, batch: Batch, step: int) -> NonFiniteError:
+def explain_loss(network: nn.Module, batch: Batch, inputs: Collection[str], step: int) -> NonFiniteError:
     """Return the error for a batch whose loss in step `step` (from 1) is not finite though the weights are."""
-    layer, rows = _first_layer(network, batch)
+    read = {name: tensor for name, tensor in batch.items() if name in inputs}
+    layer, rows = _first_layer(network, read, batch[INDEX])
     parts = [f"first non-finite output in layer {layer}" if layer else "the network's output is still finite"]
-    bad = [name for name, tensor in batch.items() if name not in _BESIDE_INPUTS and torch.isinf(tensor.double()).any()]
+    bad = [name for name, tensor in read.items() if torch.isinf(tensor.double()).any()]
     if bad:
         parts.append(f"infinite values in input {', '.join(bad)}")
     if rows is not None and len(rows) < len(batch[INDEX]):
@@ -58,7 +58,7 @@ def _listed(rows: Sequence[int]) -> str:
     return f"row{'s' if len(rows) != 1 else ''} {shown}" + (f", ... ({len(rows)} rows)" if len(rows) > 8 else "")
 
 
-def _first_layer(network: nn.Module, batch: Batch) -> tuple[str | None, Tensor | None]:
+def _first_layer(network: nn.Module, read: Batch, index_B: Tensor) -> tuple[str | None, Tensor | None]:
     """Return the first layer with a non-finite output and, where that has one entry a row, the numbers of the rows."""
     found: list[tuple[str, Tensor]] = []
 
@@ -73,16 +73,16 @@ def _first_layer(network: nn.Module, batch: Batch) -> tuple[str | None, Tensor |
     hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
         with torch.no_grad():
-            network({name: tensor for name, tensor in batch.items() if name not in _BESIDE_INPUTS})
+            network(read)
     finally:
         for hook in hooks:
             hook.remove()
     if not found:
         return None, None
     name, output = found[0]
-    if output.ndim == 0 or len(output) != len(batch[INDEX]):
+    if output.ndim == 0 or len(output) != len(index_B):
         return name, None
-    return name, batch[INDEX][~torch.isfinite(output).flatten(1).all(dim=1)]
+    return name, index_B[~torch.isfinite(output).flatten(1).all(dim=1)]
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -65,6 +65,23 @@ class Started(Protocol):
         ...
 
 
+@runtime_checkable
+class Writer(Protocol):
+    """A network that gives tokens and can be asked for them one by one.
+
+    Every tensor of a state has the rows on its first axis; `keys` and `values` have the steps on axis 3 and may be cut
+    to their last ones. `step` after `begin` gives what `forward` gives for the last of the steps read so far.
+    """
+
+    def begin(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the state before the first token, from the input groups."""
+        ...
+
+    def step(self, token_BT: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read T more tokens; return the logits [B, V] after the last one and the new state."""
+        ...
+
+
 class Backbone(BaseModel):
     """Weights to start from."""
 

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from dlw.packing import Packing
 from dlw.specs import Arrays, Outcome, OutputSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+    from dlw.tasks._writing import WritingSettings
 
 
 class TaskSettings(BaseModel):
@@ -40,6 +43,14 @@ class Task(Protocol):
     """Metric that chooses the best checkpoint on the validation split unless the recipe names another."""
     metrics: tuple[str, ...]
     """Metrics reported unless the recipe names others."""
+    packing: Packing | None = None
+    """How texts are cut into windows, where the rows of the network are not the rows of the data."""
+    writing: WritingSettings | None = None
+    """How tokens are chosen, where the network writes."""
+    banned: tuple[int, ...] = ()
+    """Ids that are never written."""
+    validated: str = ""
+    """The kind of outcome that validations in training have, where it is not what `dlw evaluate` judges."""
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss, float32 [B], from the network's output [B, K] and the encoded target [B, ...]."""
@@ -52,6 +63,14 @@ class Task(Protocol):
     def conclude(self, answers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Change the answers once the members of an ensemble are averaged; traced into every export."""
         return answers
+
+    def judge(self, out: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return what `outcome` reads, where that is known beside the truth only: of networks that write."""
+        return self.activate(out)
+
+    def prompt(self, token_T: np.ndarray) -> np.ndarray:
+        """Return what a network that writes reads before it goes on with the tokens of a row."""
+        return token_T
 
     def condense(self, answers: Arrays) -> Arrays:
         """Keep of a batch's answers what `outcome` and `decode` read: a whole split of raw answers may not fit."""

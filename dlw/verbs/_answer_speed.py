@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlw.specs import Arrays, FieldSpec
+    from dlw.verbs._bundle import Answerer
 
+MOST_STEPS = 512
+"""Tokens of a row: training may have had far longer ones."""
+WRITTEN_TOKENS = 256
 COLD_STARTS = 3
 WARMUP_SECONDS = 0.3
 MEASURE_SECONDS = 1.5
@@ -66,7 +71,8 @@ def random_rows(inputs: Mapping[str, FieldSpec], count: int) -> Arrays:
         elif spec.kind == "category":
             arrays[name] = random.integers(0, spec.sizes, (count, *spec.shape)).astype(spec.dtype)
         elif spec.kind == "tokens":
-            arrays[name] = random.integers(1, spec.sizes[0], (count, max(2, spec.shape[0] // 2))).astype(spec.dtype)
+            steps = min(max(2, spec.shape[0] // 2), MOST_STEPS)
+            arrays[name] = random.integers(1, spec.sizes[0], (count, steps)).astype(spec.dtype)
         elif spec.kind == "sound":
             arrays[name] = random.integers(-3000, 3000, (count, seconds_of(spec)[1])).astype(spec.dtype)
         elif spec.kind == "graph":
@@ -116,6 +122,25 @@ def latency(call: Callable[[], object]) -> dict[str, float]:
     return {"p50": p50, "p95": p95, "p99": p99, "calls": len(seconds)}
 
 
+def writing_speed(answerer: Answerer, rows: int) -> float:
+    """Return tokens per second, over all of some rows that are written side by side, none of which ends early."""
+    import numpy as np
+
+    from dlw.search import stream
+    from dlw.verbs._writing import Scribe
+
+    assert answerer.writer is not None
+    scribe = Scribe(answerer.task, answerer.fitted, answerer.writer)
+    inputs = random_rows(answerer.fitted.inputs, rows)
+    prompt_BT = np.full((rows, 1), answerer.task.output.end, np.int32)
+    style = replace(scribe.style, max_tokens=WRITTEN_TOKENS, beams=1)
+    banned = (*answerer.task.banned, answerer.task.output.end)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < MEASURE_SECONDS:
+        count += sum(len(token_B) for token_B in stream(answerer.writer, inputs, prompt_BT, style, banned, range(rows)))
+    return count / (time.perf_counter() - start)
+
+
 def _measure_here(request: Mapping[str, Any]) -> dict[str, Any]:
     from dlw import registry
     from dlw.verbs._bundle import open_target
@@ -134,8 +159,12 @@ def _measure_here(request: Mapping[str, Any]) -> dict[str, Any]:
         "imports_torch": "torch" in sys.modules,
         "sound_seconds": sum(seconds_of(s)[0] for s in answerer.fitted.inputs.values() if s.kind == "sound"),
         "latency": {},
+        "tokens_per_second": {},
     }
-    for size in request["batch_sizes"]:
+    if answerer.writer is not None:
+        for size in request["batch_sizes"]:
+            result["tokens_per_second"][str(size)] = writing_speed(answerer, size)
+    for size in request["batch_sizes"] if answerer.writer is None else ():
         arrays = random_rows(answerer.fitted.inputs, size)
         result["latency"][str(size)] = latency(lambda arrays=arrays: answerer.answer_rows(arrays))  # type: ignore[misc]
     result["peak_memory_bytes"] = peak_memory_bytes()

@@ -10,10 +10,13 @@ import numpy as np
 
 from dlw import registry
 from dlw.baselines._base import Ask
-from dlw.progress import Listener
+from dlw.packing import Packing
+from dlw.progress import Listener, Silent
 from dlw.ragged import FILL, joined
 from dlw.specs import TARGET, Arrays, FieldSpec, Outcome, ragged_kinds
 from dlw.tasks._base import Task
+from dlw.verbs._batches import pack, window_arrays
+from dlw.verbs._fitted import EncodedTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,10 +62,13 @@ def rivals(
     listener: Listener,
     tuning: Tuning | None = None,
     recordings: np.ndarray | None = None,
+    packing: Packing | None = None,
+    rows: pa.Table | None = None,
 ) -> list[Rival]:
     """Fit the baselines on the training table and answer the test rows; the constant one comes first.
 
-    `recordings` numbers the recording of each training row like the groups of the outcome.
+    `recordings` numbers the recording of each training row like the groups of the outcome. Where a task packs its
+    texts, training texts come as windows that predict every token once. `rows` are the test rows as they were given.
     """
     import pyarrow as pa
 
@@ -73,16 +79,10 @@ def rivals(
     if any(spec.kind == "image" for spec in fitted.inputs.values()) and total > MAX_PICTURES:
         chosen = np.random.default_rng(seed).permutation(total) < MAX_PICTURES
         train = train.filter(pa.array(chosen))
-    encoded = fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
+    encoded = _learned(fitted, train, packing, max_bad, listener)
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
     count = len(outcome.target)
-    probe = {name: test[name] for name in fitted.inputs}
-    if tuning is not None:
-        kinds = ragged_kinds(fitted.inputs)
-        probe = {
-            name: joined([array, tuning.arrays[name]], FILL[kinds[name]] if name in kinds else 0)
-            for name, array in probe.items()
-        }
+    probe = _asked(fitted, test, tuning)
     size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
     size = len(outcome.names) if outcome.kind == "map" else size
     ask = Ask(
@@ -97,6 +97,7 @@ def rivals(
         train_group=None if recordings is None else recordings[encoded.rows],
         test_group=None if recordings is None else outcome.group,
     )
+    ask = _with_texts(ask, fitted, train, rows, test)
     found = []
     for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):
         listener.progress("baselines", done, len(names), {})
@@ -110,3 +111,36 @@ def rivals(
         found.append(Rival(name, answer.note, seconds, own))
     listener.progress("baselines", len(names), len(names), {})
     return found
+
+
+def _learned(
+    fitted: Fitted, train: pa.Table, packing: Packing | None, max_bad: float, listener: Listener
+) -> EncodedTable:
+    """Return the training rows with their target as the baselines learn from them."""
+    if packing is None:
+        return fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
+    windows = pack(fitted, packing, train, False, Silent(), max_bad)
+    return EncodedTable(window_arrays(fitted, windows, np.arange(len(windows.starts))), windows.rows, [])
+
+
+def _asked(fitted: Fitted, test: Arrays, tuning: Tuning | None) -> Arrays:
+    """Return the rows to answer: those of the test, behind them those of the validation where options are found."""
+    probe = {name: test[name] for name in fitted.inputs}
+    if tuning is None:
+        return probe
+    kinds = ragged_kinds(fitted.inputs)
+    return {
+        name: joined([array, tuning.arrays[name]], FILL[kinds[name]] if name in kinds else 0)
+        for name, array in probe.items()
+    }
+
+
+def _with_texts(ask: Ask, fitted: Fitted, train: pa.Table, rows: pa.Table | None, test: Arrays) -> Ask:
+    """Add what baselines of texts are asked about beside the encoded rows."""
+    if ask.kind == "nats":
+        return replace(ask, truth=test[TARGET])
+    if ask.kind != "texts" or rows is None:
+        return ask
+    column = next(column.name for column in fitted.columns if column.role == "input")
+    read, learned = rows[column].to_pylist(), train[fitted.target.columns[0]].to_pylist()
+    return replace(ask, read_texts=list(map(str, read)), learned_texts=list(map(str, learned)))

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,11 @@ from dlw.ragged import joined, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block
 from dlw.runs import disk
+from dlw.search import Writer
 from dlw.specs import TARGET, Arrays, ragged_kinds, rows_at_once
 from dlw.tasks._base import Task
 from dlw.verbs._fitted import Fitted
+from dlw.verbs._writers import model_files, probe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +56,10 @@ class Answerer:
     step: int
     source: Block | None
     """How the recipe reads its data, where it says so in the long form."""
+    task_block: Block
+    """The task as the recipe names it, with its options."""
+    writer: Writer | None = None
+    """What is asked step by step, where the network writes; its `answer` is a probe then, for comparisons."""
 
     @property
     def rows_at_once(self) -> int:
@@ -83,20 +90,26 @@ def open_target(folder: Path, threads: int | None = None, listener: Listener | N
     if is_bundle(folder):
         return open_bundle(folder, threads)
     from dlw.engine.inference import answer_arrays
+    from dlw.engine.writing import NetworkWriter
     from dlw.verbs._trained import open_trained
 
     trained = open_trained(folder, listener=listener or Silent())
-    predictor = trained.predictor
+    predictor, output = trained.predictor, trained.task.output
+    writer = NetworkWriter(predictor.network) if output.is_written else None
     return Answerer(
         name=trained.recipe.name,
         folder=folder,
         format="run",
         fitted=trained.fitted,
         task=trained.task,
-        answer=lambda arrays: answer_arrays(predictor, arrays, ragged=ragged_kinds(trained.fitted.inputs)),
+        answer=partial(probe, writer, output)
+        if writer
+        else lambda arrays: answer_arrays(predictor, arrays, ragged=ragged_kinds(trained.fitted.inputs)),
         model_bytes=sum(tensor.numel() * tensor.element_size() for tensor in predictor.state_dict().values()),
         step=trained.step,
         source=source if isinstance(source := trained.recipe.data.source, Block) else None,
+        task_block=trained.recipe.task,
+        writer=writer,
     )
 
 
@@ -117,16 +130,19 @@ def open_bundle(folder: Path, threads: int | None = None, *, own: bool = False) 
         rebuild=lambda: _rebuild(folder, files, fitted, task),
         threads=threads,
     )
+    writer = exporter.open_writer(artifact) if task.output.is_written else None
     return Answerer(
         name=manifest["name"],
         folder=folder,
         format=manifest["format"],
         fitted=fitted,
         task=task,
-        answer=exporter.open_model(artifact),
-        model_bytes=sum(manifest["files"][name]["bytes"] for name in exporter.FILES),
+        answer=partial(probe, writer, task.output) if writer else exporter.open_model(artifact),
+        model_bytes=sum(manifest["files"][name]["bytes"] for name in model_files(exporter, task.output)),
         step=manifest["step"],
         source=Block.model_validate(manifest["source"]) if manifest.get("source") else None,
+        task_block=block,
+        writer=writer,
     )
 
 

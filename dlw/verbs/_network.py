@@ -103,7 +103,12 @@ def validation_metrics(recipe: Recipe, task: Task) -> dict[str, Metric]:
     """Return the metrics that are computed at every validation: the recipe's and the monitored one."""
     monitor = monitored(recipe, task)[0].removeprefix("validation/")
     names = dict.fromkeys([*metric_names(recipe, task), *([monitor] if monitor != "loss" else [])])
-    return {name: partial(_unweighted, registry.load("metrics", name).compute) for name in names}
+    modules = {name: registry.load("metrics", name) for name in names}
+    return {
+        name: partial(_unweighted, module.compute)
+        for name, module in modules.items()
+        if not task.validated or task.validated in module.KINDS
+    }
 
 
 def _unweighted(compute: Any, outcome: Outcome) -> float:
@@ -156,6 +161,6 @@ def build_job(
         monitor=monitor,
         is_higher_better=is_higher_better,
         average=Average(network, recipe.train.ema_decay) if recipe.train.ema_decay else None,
-        inputs=frozenset(fitted.inputs),
-        answer_rows=rows_at_once(spec.shape for spec in fitted.inputs.values()),
+        inputs=frozenset([*fitted.inputs, *([TARGET] if task.output.is_told else [])]),
+        answer_rows=rows_at_once([*(spec.shape for spec in fitted.inputs.values()), task.output.shape]),
     )

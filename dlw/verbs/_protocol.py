@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Recipe, SplitPlan
 from dlw.specs import Outcome
 
@@ -37,7 +38,8 @@ class Facts:
 def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequence[BaselineFit]) -> tuple[str, ...]:
     """Return the protocol, one sentence a line."""
     rows = len(outcome.target)
-    told = [f"rows: {rows:,} of the {facts.split} split" + _also(facts.left_out, "unusable and left out")]
+    what = f"{rows:,} windows" if outcome.kind == "nats" else f"{rows:,}"
+    told = [f"rows: {what} of the {facts.split} split" + _also(facts.left_out, "unusable and left out")]
     told.append(f"source: {facts.source}")
     told.append(
         f"duplicates: {facts.repeated:,} of these rows have inputs that also occur in train"
@@ -46,7 +48,8 @@ def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequenc
     )
     told.append(f"checkpoint: {facts.checkpoint}")
     told += _averaging(outcome, facts)
-    if facts.temperature is not None:
+    told += _texts(recipe, outcome)
+    if facts.temperature is not None and outcome.kind in ("classes", "labels"):
         by = "of the least log loss on validation" if "calibrate" in facts.found else "set by the recipe"
         told.append(f"probabilities: at temperature {facts.temperature:.4g}, {by}")
     if facts.found and baselines:
@@ -205,6 +208,24 @@ def _search(outcome: Outcome) -> str:
         f"search: {searching:,} rows in {episodes:,} episodes, each among the rows of its episode that can be found "
         f"({int(outcome.is_found.sum()) / episodes:g} on average), by cosine; recall_at_1 is the share of right answers"
     )
+
+
+def _texts(recipe: Recipe, outcome: Outcome) -> list[str]:
+    """Return how texts were cut for judging, or written."""
+    options: Any = settings("tasks", recipe.task)
+    if outcome.kind == "nats":
+        tokens, characters = outcome.target.sum(axis=0)
+        stride = options.stride or max(1, options.context // 2)
+        return [
+            f"text: every token once, {tokens:,.0f} tokens of {characters:,.0f} characters, in windows of "
+            f"{options.context} tokens {stride} apart: a token is judged knowing {options.context - stride} or more "
+            "before it, but for those that begin the text"
+        ]
+    if outcome.kind == "texts":
+        how = f"beam search of width {options.beams}, length penalty {options.length_penalty:g}"
+        drawn = f"temperature {options.temperature:g}, seed {options.seed}"
+        return [f"texts: written by {how if options.beams > 1 else drawn}, {options.max_tokens} tokens at most"]
+    return []
 
 
 def _also(count: int, what: str) -> str:

@@ -61,19 +61,19 @@ def prepare_job(
     reference: str | Path, sets: Sequence[str], folder: Path, listener: Listener, is_sandboxed: bool = False
 ) -> tuple[Job, str]:
     """Read the recipe's training split and build the job as `train` does; return it and how often it would save."""
-    from dlw.engine.batches import Resident
     from dlw.engine.hardware import prepare
     from dlw.runs.layout import create_run
-    from dlw.verbs._network import build_job
+    from dlw.verbs._batches import make_batches
+    from dlw.verbs._network import build_job, build_task
     from dlw.verbs._session import begin
 
     session = begin(reference, sets, create_run("benchmark", folder), listener, is_sandboxed)
     recipe = session.recipe
     hardware = prepare(recipe.train)
-    encoded = session.fitted.encode(
-        session.tables["train"], with_target=True, listener=listener, max_bad=recipe.data.max_bad
-    )
-    splits = {"train": Resident(encoded.arrays, hardware.device, session.fitted.ragged)}
+    packing = build_task(recipe, session.fitted).packing
+    table, cache = session.tables["train"], session.run.folder / ".cache"
+    batches, _ = make_batches(recipe, session.fitted, packing, table, "train", hardware, cache, listener)
+    splits = {"train": batches}
     job = build_job(recipe, session.fitted, hardware, splits)
     if isinstance(job.network, Filled):
         raise UsageError(f"model {recipe.model.type} is filled in one pass, without steps: benchmark a run of it")

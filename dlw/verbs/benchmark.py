@@ -133,13 +133,19 @@ def _answering(
             factor = times["p50"] / 1e3 / (int(size) * found["sound_seconds"])
             figures.append(Figure(f"batch {size}: real-time factor", factor, "s/s", False))
     figures += [
+        Figure(f"writing, {size} side by side", speed, "tokens/s", True)
+        for size, speed in found["tokens_per_second"].items()
+    ]
+    figures += [
         Figure("peak memory", found["peak_memory_bytes"] / 2**20, "MiB", False),
         Figure("model size", found["model_bytes"] / 2**20, "MiB", False),
     ]
     notes = [
         "cold start: from starting a process to its first answer, median of 3; without reading a row from a file",
         f"answers come from {'torch' if found['imports_torch'] else 'ONNX Runtime, torch is not imported'}",
-        "throughput is batch size over p50",
+        f"writing: {_answer_speed.WRITTEN_TOKENS} tokens after an empty prompt, with the cache, none ending early"
+        if found["tokens_per_second"]
+        else "throughput is batch size over p50",
     ]
     if found["sound_seconds"]:
         notes.append(f"real-time factor: p50 over the length of the sound, recordings of {found['sound_seconds']:g} s")

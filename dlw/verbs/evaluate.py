@@ -16,8 +16,9 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Block, Recipe
-from dlw.specs import TARGET, Arrays, Outcome
+from dlw.specs import Arrays, Outcome
 from dlw.verbs import _groups, _protocol, _reliability, _requirements, _slices
+from dlw.verbs._answers import answered, encoded_for
 from dlw.verbs._baseline import Rival, Tuning, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
@@ -50,7 +51,7 @@ class Judged:
     def kept(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of the rows that were answered."""
         table = self.table.select(list(columns))
-        return table.take(self.rows) if self.left_out else table
+        return table if np.array_equal(self.rows, np.arange(len(table))) else table.take(self.rows)
 
 
 def evaluate(
@@ -89,10 +90,19 @@ def evaluate(
     if recipe.evaluate.baseline:
         allowed, tuning = recipe.data.max_bad, _tuning(trained, tables, listener)
         train = tables["train"]
-        rows = judged.table.take(judged.rows)
-        recordings = alike(train, judged.outcome, rows, recipe.evaluate.within)
+        rows = judged.kept(judged.table.column_names)
         found = rivals(
-            trained.fitted, train, judged.arrays, judged.outcome, recipe.seed, allowed, listener, tuning, recordings
+            trained.fitted,
+            train,
+            judged.arrays,
+            judged.outcome,
+            recipe.seed,
+            allowed,
+            listener,
+            tuning,
+            alike(train, judged.outcome, rows, recipe.evaluate.within),
+            trained.task.packing,
+            rows,
         )
     groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
     evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
@@ -123,12 +133,14 @@ def _metrics(trained: Trained, required: list[str]) -> dict[str, ModuleType]:
 
 
 def _headline(trained: Trained) -> str:
-    """Return the metric that chose the checkpoint, or the first reported one if that was the loss."""
+    """Return the metric that chose the checkpoint, or the first reported one if that was the loss or judges another
+    kind of outcome."""
     from dlw.verbs._network import metric_names, monitored
 
     chosen = monitored(trained.recipe, trained.task)[0].rpartition("/")[2]
     reported = metric_names(trained.recipe, trained.task)
-    return chosen if chosen != "loss" else (*reported, *trained.task.metrics)[0]
+    is_judged = chosen != "loss" and not trained.task.validated
+    return chosen if is_judged else (*reported, *trained.task.metrics)[0]
 
 
 def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
@@ -158,18 +170,13 @@ def _tables(trained: Trained, split: str, data: Path | None, listener: Listener)
 
 
 def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener) -> Judged:
-    from dlw.engine.inference import answer_arrays
-
     allowed = trained.recipe.data.max_bad
-    encoded = trained.fitted.encode(table, with_target=True, listener=listener, max_bad=allowed)
-    listener.progress("answers", 0, len(encoded.rows), {})
-    answers = answer_arrays(trained.predictor, encoded.arrays, ragged=trained.fitted.ragged, is_condensed=True)
-    listener.progress("answers", len(encoded.rows), len(encoded.rows), {})
-    outcome = trained.task.outcome(answers, encoded.arrays[TARGET])
+    encoded = encoded_for(trained, table, listener, allowed)
+    answers, outcome = answered(trained, encoded, table, listener)
     outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))
     outcome = in_recordings(outcome, table.take(encoded.rows), trained.recipe.evaluate.within)
-    left_out = len(table) - len(encoded.rows)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
+    left_out = len({row for row, _, _ in encoded.bad})
     return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
 
 

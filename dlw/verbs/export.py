@@ -30,6 +30,7 @@ from dlw.verbs._bundle import (
     is_bundle,
     open_bundle,
 )
+from dlw.verbs._writers import model_files, probe
 
 if TYPE_CHECKING:
     from dlw.engine.inference import Predictor
@@ -87,6 +88,7 @@ def export(
     wanted = trained.recipe.export
     name = format or wanted.format
     exporter = registry.load("exporters", name)
+    files = model_files(exporter, trained.task.output)
     options = settings("exporters", Block.model_validate({"type": name, **_options(wanted, name)}))
     target = out or trained.run.export(name)
     if target.exists() and not is_bundle(target) and (not target.is_dir() or any(target.iterdir())):
@@ -96,9 +98,12 @@ def export(
     limit = tolerance or wanted.tolerance
     listener.line(f"exporting step {trained.step} as {name}, proof on {split} rows, limit {limit:.1e}")
     with replacing(target) as folder:
-        exporter.export(predictor, rows, folder, options, tuple(ragged_kinds(trained.fitted.inputs)))
+        if trained.task.output.is_written:
+            exporter.export_writer(predictor.network, rows, folder, options)
+        else:
+            exporter.export(predictor, rows, folder, options, tuple(ragged_kinds(trained.fitted.inputs)))
         parity = _finish_bundle(trained, name, rows, split, limit, folder)
-        size = sum((folder / file).stat().st_size for file in exporter.FILES)
+        size = sum((folder / file).stat().st_size for file in files)
     return Exported(target, name, parity["difference"], limit, size)
 
 
@@ -127,7 +132,7 @@ def real_rows(trained: Trained) -> tuple[Arrays, str]:
 def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit: float, folder: Path) -> dict[str, Any]:
     """Add everything beside the model files, prove parity through the reader that users get, and note the proof."""
     exporter = registry.load("exporters", name)
-    files = [*exporter.FILES, FIELDS_FILE]
+    files = [*model_files(exporter, trained.task.output), FIELDS_FILE]
     disk.write_new(folder / FIELDS_FILE, [json.dumps(trained.fitted.to_json(), indent=1).encode()])
     if exporter.WEIGHTS_ONLY:
         disk.write_new(folder / RECIPE_FILE, [trained.run.resolved.read_bytes()])
@@ -203,7 +208,11 @@ def prove(
 
 def _network_answers(predictor: Predictor, arrays: Arrays) -> Arrays:
     from dlw.engine.inference import answer_arrays
+    from dlw.engine.writing import NetworkWriter
 
+    output = predictor.task.output
+    if output.is_written:
+        return probe(NetworkWriter(predictor.network), output, arrays)
     return answer_arrays(predictor, arrays)
 
 
@@ -226,6 +235,9 @@ def _readme(manifest: dict[str, Any], exporter: Any, parity: dict[str, Any]) -> 
         for side, entries in (("input", manifest["inputs"]), ("answer", manifest["answers"]))
         for name, entry in entries.items()
     )
+    is_writer = set(getattr(exporter, "WRITER_FILES", ())) <= set(manifest["files"]) - set(exporter.FILES)
+    use = exporter.writer_usage if is_writer and hasattr(exporter, "WRITER_FILES") else exporter.usage
+    usage = use(manifest["inputs"], tuple(manifest["answers"]))
     return f"""# {manifest["name"]}, exported as {manifest["format"]}
 
 Written by dlw {manifest["dlw"]} from step {manifest["step"]}. The largest difference from the trained network on
@@ -234,7 +246,7 @@ Written by dlw {manifest["dlw"]} from step {manifest["step"]}. The largest diffe
 With dlw, from raw rows: `dlw predict FOLDER rows.csv`. Without it, from this folder:
 
 ```python
-{exporter.usage(manifest["inputs"], tuple(manifest["answers"]))}
+{usage}
 ```
 
 {described}

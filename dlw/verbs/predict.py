@@ -18,6 +18,8 @@ from dlw.verbs._bundle import Answerer, open_target
 from dlw.verbs._forecasts import are_forecasts, in_steps, told_apart
 from dlw.verbs._masks import on_given_pictures
 from dlw.verbs._objects import are_objects, coco_results, in_given_pixels
+from dlw.verbs._style import restyled
+from dlw.verbs._writing import WRITTEN, Scribe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,6 +101,7 @@ def predict(
     index: Sequence[str] = (),
     matches: int = MATCHES,
     is_tiled: bool = False,
+    sets: Sequence[str] = (),
     threads: int | None = None,
     listener: Listener | None = None,
 ) -> Predictions:
@@ -107,7 +110,8 @@ def predict(
     `text` gives texts themselves, to a model that reads one text; such a model reads lines of text from stdin, too.
     `draw` names a folder for the pictures with the answers drawn over them. With an `index`, inputs of the same kinds,
     the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors. `is_tiled` answers
-    pictures larger than those of training tile by tile, for segmentation.
+    pictures larger than those of training tile by tile, for segmentation. `sets` (NAME=VALUE)
+    change how a network writes.
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
     listener = listener or Silent()
@@ -115,10 +119,10 @@ def predict(
     if output is not None and output.suffix.lower() not in suffixes:
         raise UsageError(f"--output {output}: its suffix must be one of {', '.join(suffixes)}")
     if not inputs and not text:
-        raise UsageError("no input is given: name files, folders or globs, or - for stdin")
+        raise UsageError("no input is given: name files, folders or globs, - for stdin, or --text")
     if matches < 1:
         raise UsageError(f"--matches {matches}: must be 1 or more")
-    answerer = open_target(target, threads, listener)
+    answerer = restyled(open_target(target, threads, listener), sets)
     if output is not None and output.suffix.lower() == COCO_SUFFIX and not are_objects(answerer.fitted.target):
         raise UsageError(f"--output {output}: {COCO_SUFFIX} is for detections (COCO results); write .jsonl")
     if is_tiled:
@@ -225,6 +229,9 @@ def _answer_piece(
     names = [_picture_name(piece, row) for row in rows]
     if is_tiled:
         decoded = _decoded_tiles(answerer, piece.table, rows, names, drawings)
+    elif answerer.writer is not None:
+        scribe = Scribe(answerer.task, answerer.fitted, answerer.writer)
+        decoded = {WRITTEN: scribe.texts(encoded.arrays, lambda done, of: listener.progress("written", done, of, {}))}
     else:
         answers = answerer.answer_rows(encoded.arrays)
         if drawings is not None:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from dlw import registry
 from dlw.errors import DataError, Interrupted, RunError, UsageError
 from dlw.models._base import Filled
 from dlw.progress import Listener, Silent
-from dlw.ragged import lengths
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
 from dlw.runs import store
@@ -29,7 +25,8 @@ from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
 from dlw.specs import Arrays
 from dlw.verbs._backbone import start_from_backbone, start_from_files
-from dlw.verbs._network import build_job, monitored, refuse_without_validation
+from dlw.verbs._batches import make_batches
+from dlw.verbs._network import build_job, build_task, monitored, refuse_without_validation
 from dlw.verbs._samples import keep_answers, keep_first_batch
 from dlw.verbs._session import (
     LoggedListener,
@@ -44,12 +41,8 @@ from dlw.verbs._session import (
 
 if TYPE_CHECKING:
     from dlw.engine.batches import Batches
-    from dlw.engine.hardware import Hardware
     from dlw.engine.loop import Job
     from dlw.engine.progress import Plan, Progress
-
-ENCODED_AT_ONCE = 4096
-"""Rows of a streamed split that are encoded together to learn their lengths."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +184,14 @@ def _prepare(
     listener.line(f"training on {hardware}")
     splits: dict[str, Batches] = {}
     printed: Arrays = {}
+    packing, cache = build_task(recipe, session.fitted).packing, session.run.folder / ".cache"
     for split in ("train", "validation"):
         if split in session.tables:
-            splits[split], arrays = _batches(session, recipe, split, hardware, listener)
+            splits[split], arrays = make_batches(
+                recipe, session.fitted, packing, session.tables[split], split, hardware, cache, listener
+            )
             printed |= {f"{split}/{name}": array for name, array in arrays.items()}
-    shutil.rmtree(session.run.folder / ".cache", ignore_errors=True)
+    shutil.rmtree(cache, ignore_errors=True)
     job = build_job(recipe, session.fitted, hardware, splits)
     if job.validation is None:
         refuse_without_validation(recipe)
@@ -203,45 +199,6 @@ def _prepare(
     parameters = sum(parameter.numel() for parameter in job.network.parameters())
     listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")
     return job, fingerprint(printed, plugins, str(hardware.device), recipe)
-
-
-def _batches(
-    session: Session, recipe: Recipe, split: str, hardware: Hardware, listener: Listener
-) -> tuple[Batches, Arrays]:
-    """Return the batches of a split, resident or streamed, and the arrays that are in memory."""
-    from dlw.engine.batches import Resident, Streamed
-
-    table, data = session.tables[split], recipe.data
-    fitted = session.fitted
-    row_bytes = sum(
-        int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in (*fitted.inputs.values(), fitted.target)
-    )
-    is_resident = data.resident is True or (data.resident == "auto" and row_bytes * len(table) < _memory_limit())
-    listener.line(
-        f"{split}: {len(table):,} rows, {row_bytes * len(table) / 2**20:,.1f} MiB encoded, "
-        + ("held in memory" if is_resident else "streamed")
-    )
-    if is_resident:
-        encoded = fitted.encode(table, with_target=True, listener=listener, max_bad=data.max_bad)
-        if len(encoded.rows) == 0:
-            raise DataError(f"split {split}: none of its {len(table)} rows can be used")
-        return Resident(encoded.arrays, hardware.device, fitted.ragged), encoded.arrays
-
-    def encode(rows: np.ndarray) -> Arrays:
-        chunk = table.take(rows)
-        return fitted.encode(chunk, with_target=True, listener=Silent(), max_bad=0.0).arrays
-
-    steps = _lengths(encode, len(table), fitted.ragged) if fitted.ragged else None
-    return Streamed(encode, len(table), hardware.device, recipe.train.workers, steps), {}
-
-
-def _lengths(encode: Callable[[np.ndarray], Arrays], num_rows: int, ragged: Mapping[str, str]) -> np.ndarray:
-    """Return the steps of each row over all ragged groups, int64 [rows], by one pass over the split."""
-    found = []
-    for rows in np.array_split(np.arange(num_rows), -(-num_rows // ENCODED_AT_ONCE)):
-        arrays = encode(rows)
-        found.append(np.sum([lengths(arrays[name], kind) for name, kind in ragged.items()], axis=0))
-    return np.concatenate(found)
 
 
 def _plan(recipe: Recipe, job: Job) -> Plan:
@@ -252,11 +209,6 @@ def _plan(recipe: Recipe, job: Job) -> Plan:
     if isinstance(job.network, Filled):
         plan.total_steps = 1
     return plan
-
-
-def _memory_limit() -> float:
-    """Return how many bytes of encoded rows may stay in memory: two fifths of what is free now."""
-    return 0.4 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _with_recorded_threads(run: Run, recipe: Recipe) -> Recipe:

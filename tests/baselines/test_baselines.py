@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlw import registry
-from dlw.baselines import _rows, constant, linear, principal_components, recurring_boxes
+from dlw.baselines import _rows, constant, linear, ngram, principal_components, recurring_boxes
 from dlw.baselines._base import Ask
 from dlw.baselines._features import Features, width
 from dlw.specs import Arrays, FieldSpec, Outcome
@@ -43,7 +43,16 @@ def arrays(rows: int, seed: int) -> Arrays:
     graph[category[:, 0] == 2, 1] = [3, 1, 0, 0]
     tokens = np.tile(np.arange(1, 7, dtype=np.int32), (rows, 1)) + 6 * (category[:, :1] % 2).astype(np.int32)
     tokens[rng.random(rows) < 0.3, 3:] = 0
-    return {"number": number, "category": category, "labels": labels, "image": image, "graph": graph, "tokens": tokens}
+    token = np.cumsum(rng.integers(1, 3, (rows, 13)), axis=1).astype(np.int32) % 6 + 1
+    return {
+        "number": number,
+        "category": category,
+        "labels": labels,
+        "image": image,
+        "graph": graph,
+        "tokens": tokens,
+        "words": token,
+    }
 
 
 def truth(kind: str, given: Arrays) -> np.ndarray:
@@ -62,6 +71,8 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
         ids = (given["image"][:, 0] > 160).astype(np.uint8)
         ids[:, :2] = 255
         return ids
+    if kind == "nats":
+        return np.pad(given["tokens"][:, 1:], [(0, 0), (0, 1)])
     if kind == "scores":
         return np.zeros(len(signal), np.int64)
     if kind == "ranking":
@@ -72,7 +83,17 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
 def ask(name: str, kind: str) -> Ask:
     inputs = {key: spec for key, spec in SPECS.items() if key in registry.load("baselines", name).INPUTS}
     size = {"classes": 4, "labels": 3, "values": 2, "quantiles": 2, "boxes": 5, "map": 2, "ranking": 8}.get(kind, 1)
-    return Ask(kind, size, inputs, LEVELS if kind == "quantiles" else (), seed=1)
+    words = ["red", "a b", "red"]
+    return Ask(
+        kind,
+        size,
+        inputs,
+        LEVELS if kind == "quantiles" else (),
+        seed=1,
+        truth=truth(kind, arrays(TEST_ROWS, 1)) if kind == "nats" else None,
+        read_texts=[f"one two {row}" for row in range(TEST_ROWS)] if kind == "texts" else (),
+        learned_texts=words * (TRAIN_ROWS // 3) if kind == "texts" else (),
+    )
 
 
 def answer(name: str, kind: str) -> Any:
@@ -86,9 +107,10 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     """Shape, finiteness, probabilities that are probabilities, quantiles that rise; twice the same; rows are told."""
     result = answer(name, kind)
     shapes = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3), "boxes": (5, 6), "scores": ()}
+    shapes |= {"nats": (), "texts": ()}
     shapes["map"] = (40, 33)
     assert result.prediction.shape == (TEST_ROWS, *shapes.get(kind, result.prediction.shape[1:]))
-    assert np.isfinite(result.prediction).all()
+    assert kind == "texts" or np.isfinite(result.prediction).all()
     if kind in ("classes", "labels"):
         assert ((result.prediction >= 0) & (result.prediction <= 1)).all()
     if kind == "classes":
@@ -101,7 +123,7 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
         assert np.allclose(np.linalg.norm(result.prediction, axis=1), 1, atol=1e-5)
     if kind == "quantiles":
         assert (np.diff(result.prediction, axis=-1) >= 0).all()
-    assert f"{TRAIN_ROWS} training rows" in result.note
+    assert kind in ("nats", "texts") or f"{TRAIN_ROWS} training rows" in result.note
     assert np.array_equal(answer(name, kind).prediction, result.prediction)
 
 
@@ -230,3 +252,19 @@ def test_ratings_are_found_from_biases_and_factors() -> None:
     )
     assert "user and item" in answer.note
     assert np.square(answer.prediction[:, 0] - value[is_hidden]).mean() < 0.1 * value.var()
+
+
+def test_counts_find_a_chain_and_share_the_rest() -> None:
+    """Of a chain in which each token has two that follow, n-grams come close to one bit, and chances add up to one."""
+    train, test = arrays(300, 0)["words"], arrays(50, 1)["words"]
+    spec = {"tokens": FieldSpec("tokens", (12,), "int32", sizes=(7,))}
+    learned = {"tokens": train[:, :-1]}
+    asked = Ask("nats", 1, spec, truth=test[:, 1:])
+    nats = ngram.predict(learned, train[:, 1:], {"tokens": test[:, :-1]}, asked).prediction
+    assert 0.69 < nats.sum() / (50 * 12) < 0.78
+    window = np.array([[1, 2, 3, 5]] * 6, np.int32)
+    every = np.zeros((6, 4), np.int32)
+    every[:, -1] = np.arange(1, 7)
+    asked = Ask("nats", 1, spec, truth=every)
+    chances = np.exp(-ngram.predict(learned, train[:, 1:], {"tokens": window}, asked).prediction)
+    assert chances.sum() == pytest.approx(1)

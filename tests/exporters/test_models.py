@@ -10,10 +10,13 @@ import torch
 
 from dlw import registry
 from dlw.engine.inference import Predictor, answer_arrays
+from dlw.engine.writing import NetworkWriter
 from dlw.exporters._base import Artifact
 from dlw.models._base import Refitted
 from dlw.ragged import stack
-from dlw.specs import NO_TARGET, Arrays, FieldSpec, ragged_kinds
+from dlw.search import Style, write
+from dlw.specs import NO_TARGET, Arrays, FieldSpec, OutputSpec, ragged_kinds
+from dlw.verbs._writers import probe
 
 EDGES = [sorted({-2.0, -1.0, 0.0, float(column + 1)}) for column in range(3)]
 SPECS = {
@@ -33,6 +36,15 @@ SPECS_OF_STEPS = {
     ),
 }
 """Kinds whose rows differ in length."""
+TOKENS = FieldSpec(
+    "tokens",
+    (9,),
+    "int32",
+    ("text",),
+    (12,),
+    statistics={"unknown": [1], "start": [2], "end": [3], "characters": [0, 1, 0, 0, *[1] * 8]},
+    is_ragged=True,
+)
 LABELS = ("x", "y", "z")
 TASKS = {
     "vector": ("classification", FieldSpec("category", (), "int64", ("label",), (3,), LABELS, {"counts": [[5, 5, 5]]})),
@@ -125,10 +137,15 @@ def chains(lengths: np.ndarray, steps: int) -> np.ndarray:
     return array
 
 
+WRITERS = [
+    name for name in registry.names("models") if {"tokens", "told_tokens"} & set(registry.load("models", name).OUTPUTS)
+]
+ELSEWHERE = (*WRITERS, "pretrained")
+ANSWERERS = [name for name in registry.names("models") if name not in ELSEWHERE and first_input(name) != "series"]
+
+
 @pytest.mark.withstands("properties", case="P9")
-@pytest.mark.parametrize(
-    "model", [name for name in registry.names("models") if first_input(name) != "series" and name != "pretrained"]
-)
+@pytest.mark.parametrize("model", ANSWERERS)
 def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     inputs = inputs_of(model)
@@ -155,3 +172,36 @@ def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
         wanted = answer_arrays(predictor, arrays)[name]
         np.testing.assert_allclose(answer(arrays)[name], wanted, atol=1e-5 * max(1.0, np.abs(wanted).max()))
     assert wanted.std(0).max() > 1e-4, "the answers depend on the rows"
+
+
+@pytest.mark.withstands("properties", case="P9")
+@pytest.mark.parametrize("model", WRITERS)
+@pytest.mark.parametrize("window", [6, 40])
+def test_model_writes_from_onnx(model: str, window: int, tmp_path: Path) -> None:
+    """Step by step, within and beyond the window, the graphs give the network's logits and its texts."""
+    network, output = writer(model, window)
+    onnx = registry.load("exporters", "onnx")
+    inputs = {"text": np.random.default_rng(0).integers(4, 12, (3, 9)).astype(np.int32)}
+    onnx.export_writer(network, inputs, tmp_path, onnx.Settings())
+    bundle = onnx.open_writer(Artifact(lambda file: (tmp_path / file).read_bytes(), (), (), lambda: network, 1))
+    for rows, steps in ((1, 1), (2, 2), (7, 9)):
+        piece = {"text": np.resize(inputs["text"], (rows, max(2, steps)))}
+        wanted = probe(NetworkWriter(network), output, piece)["logits"]
+        np.testing.assert_allclose(probe(bundle, output, piece)["logits"], wanted, atol=1e-5 * np.abs(wanted).max())
+    for beams in (1, 3):
+        style = Style(end=3, window=window, max_tokens=12, temperature=0, beams=beams)
+        prompts = [np.array([3], np.int32), np.array([3, 5, 6], np.int32), np.array([3, 7, 8], np.int32)]
+        texts = [write(one, inputs, prompts, style) for one in (NetworkWriter(network), bundle)]
+        assert [text.tolist() for text in texts[0]] == [text.tolist() for text in texts[1]]
+
+
+def writer(model: str, window: int) -> tuple[torch.nn.Module, OutputSpec]:
+    """Return a small network that writes, with weights that make its words differ."""
+    torch.manual_seed(0)
+    plugin = registry.load("models", model)
+    output = OutputSpec(plugin.OUTPUTS[0], 12, steps=window, end=3)
+    settings = plugin.Settings.model_validate({"width": 16, "depth": 2, "heads": 2})
+    network: torch.nn.Module = plugin.build(settings, {"text": TOKENS}, output).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3) if parameter.ndim > 1 else parameter.data.add_(0.1)
+    return network, output

@@ -52,6 +52,8 @@ def outcome(kind: str, rows: int, seed: int, *, columns: int = 3, positive: int 
     if kind == "texts":
         texts = np.array([" ".join(rng.choice(["a", "ab", "b b", "ba"], rng.integers(0, 6))) for _ in range(2 * rows)])
         return Outcome(kind, texts[:rows].astype(object), texts[rows:].astype(object))
+    if kind == "nats":
+        return Outcome(kind, rng.random(rows) * 90, rng.integers(10, 50, (rows, 2)).astype(np.float64))
     target = rng.normal(3, 2, (rows, columns))
     prediction = target + rng.normal(size=(rows, columns))
     if kind == "values":
@@ -399,6 +401,18 @@ CLUSTERS: dict[str, Reference] = {
     "nmi": partition(sk.normalized_mutual_info_score),
     "silhouette": silhouette,
 }
+
+
+def per(unit: int, function: Callable[[float], float] = lambda nats: nats) -> Reference:
+    """Return a reference that divides the nats of all windows by their tokens (0) or characters (1)."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        weight = np.ones(len(o.target)) if w is None else w
+        return function(float((weight * o.prediction).sum() / (weight * o.target[:, unit]).sum()))
+
+    return reference
+
+
 REFERENCES = [
     *[("clusters", 4, name, reference) for name, reference in CLUSTERS.items()],
     *[("boxes", 3, name, reference) for name, reference in BOXES.items()],
@@ -414,6 +428,10 @@ REFERENCES = [
     *[("vectors", 9, name, reference) for name, reference in VECTORS.items()],
     *[("scores", 2, name, reference) for name, reference in SCORES.items()],
     *[("ranking", 2, name, reference) for name, reference in RANKINGS.items()],
+    ("nats", 1, "nats_per_token", per(0)),
+    ("nats", 1, "nats_per_character", per(1)),
+    ("nats", 1, "perplexity", per(0, math.exp)),
+    ("nats", 1, "bits_per_character", per(1, lambda nats: nats / math.log(2))),
 ]
 
 

@@ -36,7 +36,7 @@ TARGETS = {
         "int32",
         sizes=(4,),
         labels=("a", "b", "c"),
-        statistics={"counts": [[4, 3, 1]], "titles": [[]]},
+        statistics={"counts": [[4, 3, 1]], "titles": [[]], "end": [3], "characters": [0, 1, 2, 0]},
         is_ragged=True,
     ),
     "boxes": FieldSpec(
@@ -94,6 +94,10 @@ def forward(task: Task, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
     if task.output.kind == "steps":
         random = torch.randn(4, 8, task.output.size, generator=torch.Generator().manual_seed(0))
         return random.requires_grad_(), torch.from_numpy(ENCODED[kind])
+    if task.output.is_written:
+        steps = 2 + task.output.is_told
+        out = torch.randn(4, steps, task.output.size, generator=torch.Generator().manual_seed(0))
+        return out.requires_grad_(), torch.from_numpy(ENCODED[kind])
     places = {"map": TARGETS[kind].shape, "error": (2, 3)}.get(task.output.kind, ())
     out = torch.randn(4, task.output.size, *places, generator=torch.Generator().manual_seed(0))
     out = out.abs() if task.output.kind == "error" else out
@@ -107,6 +111,13 @@ def points(size: int) -> torch.Tensor:
     reach = torch.randint(4, 12, (4, 16, 4), generator=random) / 2
     boxes = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=2)
     return torch.cat([middle, torch.full((4, 16, 1), 4.0), boxes, torch.randn(4, 16, size, generator=random)], dim=2)
+
+
+def answered(task: Task, kind: str) -> dict[str, np.ndarray]:
+    """Return a batch's answers: of a network that writes those that are known beside the truth."""
+    out, target = forward(task, kind)
+    told = task.judge(out, target) if task.output.is_written else task.activate(out)
+    return {key: value.detach().numpy() for key, value in told.items()}
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
@@ -141,7 +152,7 @@ def test_the_loss_goes_down_along_its_gradient(name: str, kind: str) -> None:
 def test_answers_decode_to_one_value_per_row(name: str, kind: str) -> None:
     """Answers have the rows first; decoded columns have one value per row."""
     task = build(name, kind)
-    answers = {key: value.detach().numpy() for key, value in task.activate(forward(task, kind)[0]).items()}
+    answers = answered(task, kind)
     assert all(value.shape[0] == 4 and value.dtype == np.float32 for value in answers.values())
     columns = task.decode(answers)
     assert columns
@@ -152,7 +163,7 @@ def test_answers_decode_to_one_value_per_row(name: str, kind: str) -> None:
 def test_every_default_metric_scores_the_outcome(name: str, kind: str) -> None:
     """The task's metrics and its monitor are in the room and read its outcome; the loss may be the monitor."""
     task = build(name, kind)
-    answers = {key: value.detach().numpy() for key, value in task.activate(forward(task, kind)[0]).items()}
+    answers = answered(task, kind)
     outcome = task.outcome(answers, ENCODED[kind])
     for metric in {*task.metrics, task.monitor} - {"loss"}:
         module = registry.load("metrics", metric)

@@ -23,7 +23,7 @@ from dlw.verbs.predict import predict
 from dlw.verbs.train import train
 from tests.verbs.small_detections import rectangles
 from tests.verbs.small_logs import log, molecules
-from tests.verbs.small_runs import people, sentences, squares
+from tests.verbs.small_runs import LINE_LENGTH, lines, people, sentences, squares
 from tests.verbs.small_series import AHEAD, SOURCE, waves
 from tests.verbs.small_sounds import melodies, tones
 
@@ -83,6 +83,7 @@ _TONES = {
     "target": {"answer": "category"},
     "augment": ["time_shift", {"type": "sound_noise"}],
 }
+_LINES = {"source": "lines.csv", "inputs": {"text": {"type": "text", "tokenizer": "characters"}}, "target": {}}
 FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
     "tabular_transformer": (_TABLE, {"size": 8, "depth": 1, "heads": 2, "dropout": 0.2, "number_embedding": "plain"}),
@@ -105,6 +106,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
     "sound_conv": (_TONES, {"width": 4, "depth": 1, "kernel": 3, "mels": 8, "dropout": 0.2}),
     "speech": (_MELODIES, {"width": 8, "depth": 1, "heads": 2, "kernel": 3, "mels": 8, "dropout": 0.2}),
+    "gpt": (_LINES, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
 
@@ -115,12 +117,13 @@ TASKS: dict[str, Any] = {
     "sequential": "recommendation",
     "two_tower": "recommendation",
     "speech": "transcription",
+    "gpt": {"type": "language_modeling", "context": LINE_LENGTH, "max_tokens": 4},
     "cluster_autoencoder": {"type": "clustering", "clusters": 2},
 }
 """By family; all others classify."""
 MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles, "log.csv": log}
 MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences, "waves.csv": waves, "tones.csv": tones}
-MAKERS["melodies.csv"] = melodies
+MAKERS |= {"melodies.csv": melodies, "lines.csv": lines}
 """By the name of the data."""
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], float | None]] = {

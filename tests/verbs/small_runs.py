@@ -90,6 +90,20 @@ def sentences(folder: Path, count: int = 60) -> Path:
     return path
 
 
+LINE_LENGTH = 9
+"""Tokens of each of `lines`, its end included: a window of a language model."""
+
+
+def lines(folder: Path, count: int = 60) -> Path:
+    """Write lines.csv: words of a few letters in an order that can be learned."""
+    random = np.random.default_rng(0)
+    words = ["abcd", "bcda", "cdab", "dabc"]
+    firsts = random.integers(0, 4, count)
+    path = folder / "lines.csv"
+    path.write_text("text\n" + "".join(f"{words[first]}{words[first - 1]}\n" for first in firsts))
+    return path
+
+
 def trained(folder: Path, recipe: str) -> Path:
     """Train a recipe whose data lie in the folder and return the run directory."""
     path = folder / "recipe.yaml"

@@ -1,0 +1,52 @@
+"""The answers of a trained network to the rows of a table, laid beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw.progress import Listener
+from dlw.specs import TARGET, Arrays, Outcome
+from dlw.verbs._batches import pack, window_arrays
+from dlw.verbs._fitted import EncodedTable
+from dlw.verbs._writing import WRITTEN, Scribe
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlw.verbs._trained import Trained
+
+
+def encoded_for(trained: Trained, table: pa.Table, listener: Listener, max_bad: float) -> EncodedTable:
+    """Encode a table with its target; where a task packs its texts, the rows are those that each window begins in."""
+    packing = trained.task.packing
+    if packing is None:
+        return trained.fitted.encode(table, with_target=True, listener=listener, max_bad=max_bad)
+    windows = pack(trained.fitted, packing, table, False, listener, max_bad)
+    every = np.arange(len(windows.starts))
+    return EncodedTable(window_arrays(trained.fitted, windows, every), windows.rows, [])
+
+
+def answered(trained: Trained, encoded: EncodedTable, table: pa.Table, listener: Listener) -> tuple[Arrays, Outcome]:
+    """Answer the encoded rows; networks that are told the target in training write without it."""
+    from dlw.engine.inference import answer_arrays
+
+    task, total = trained.task, len(encoded.rows)
+    if task.output.is_told:
+        truth = table[trained.fitted.target.columns[0]].take(encoded.rows)
+        return _written(trained, encoded.arrays, truth.to_pylist(), listener)
+    listener.progress("answers", 0, total, {})
+    answers = answer_arrays(trained.predictor, encoded.arrays, ragged=trained.fitted.ragged, is_condensed=True)
+    listener.progress("answers", total, total, {})
+    return answers, task.outcome(answers, encoded.arrays[TARGET])
+
+
+def _written(trained: Trained, arrays: Arrays, truth: Sequence[Any], listener: Listener) -> tuple[Arrays, Outcome]:
+    from dlw.engine.writing import NetworkWriter
+
+    scribe = Scribe(trained.task, trained.fitted, NetworkWriter(trained.predictor.network))
+    texts = scribe.texts(arrays, lambda done, total: listener.progress("written", done, total, {}))
+    answers = {WRITTEN: np.array(texts, object)}
+    return answers, Outcome("texts", answers[WRITTEN], np.array([str(text) for text in truth], object))

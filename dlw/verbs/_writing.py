@@ -1,0 +1,110 @@
+"""From encoded rows to written text: prompts, search, and back to words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlw.ragged import lengths, stack, trimmed
+from dlw.search import Style, Writer, stream, write
+from dlw.specs import TARGET, Arrays, ragged_kinds
+from dlw.tasks._base import Task
+from dlw.verbs._fitted import Column, Fitted
+
+WRITTEN = "written"
+"""Column of the texts that a network wrote."""
+ROWS_AT_ONCE = 64
+"""Rows that are written side by side."""
+UNFINISHED = "\ufffd"
+"""What the bytes of a character read as before the last of them is written."""
+
+
+@dataclass(frozen=True)
+class Scribe:
+    """A network that writes, with the task and the fields that say how: rows in, texts out."""
+
+    task: Task
+    fitted: Fitted
+    writer: Writer
+
+    @property
+    def style(self) -> Style:
+        """How the task's settings choose tokens."""
+        settings, output = self.task.writing, self.task.output
+        assert settings is not None, "only tasks that write are asked to"
+        options = settings.model_dump(include=set(Style.__dataclass_fields__))
+        return Style(end=output.end, window=output.steps, **options)
+
+    def texts(self, arrays: Arrays, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
+        """Write one text per row; rows of about one length go together, and the answer does not depend on it."""
+        inputs = {name: array for name, array in arrays.items() if name != TARGET}
+        ragged = ragged_kinds(self.fitted.inputs)
+        total = len(next(iter(inputs.values())))
+        order = np.argsort(sum((lengths(inputs[name], kind) for name, kind in ragged.items()), np.zeros(total)))
+        found = [""] * total
+        for start in range(0, total, ROWS_AT_ONCE):
+            rows = order[start : start + ROWS_AT_ONCE]
+            piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
+            prompts = [self.prompt(piece, place) for place in range(len(rows))]
+            written = write(self.writer, piece, prompts, self.style, self.task.banned, rows)
+            for row, prompt, tokens in zip(rows, prompts, written, strict=True):
+                found[row] = self.before_stop(self.text(prompt, tokens))
+            progress(start + len(rows), total)
+        return found
+
+    def stream(self, arrays: Arrays) -> Iterator[str]:
+        """Yield the text of one row piece by piece as it is written; one that is searched comes whole."""
+        if self.style.beams > 1:
+            yield from self.texts(arrays)
+            return
+        prompt = self.prompt(arrays, 0)
+        inputs = {name: array for name, array in arrays.items() if name != TARGET}
+        tokens: list[int] = []
+        shown = ""
+        for token_B in stream(self.writer, inputs, prompt[None], self.style, self.task.banned):
+            tokens += [int(token_B[0])] if token_B[0] != self.task.output.end else []
+            text = self.text(prompt, np.array(tokens, np.int32))
+            whole = self.before_stop(text)
+            ready = whole if whole != text else self._settled(text)
+            yield ready[len(shown) :]
+            shown = ready
+            if whole != text:
+                return
+        yield whole[len(shown) :]
+
+    def prompt(self, arrays: Arrays, row: int) -> np.ndarray:
+        """Return what a row's text begins with: the row itself, or nothing but the end of the text before."""
+        if self.task.output.is_told:
+            return np.array([self.task.output.end], np.int32)
+        (group,) = self.fitted.inputs
+        token_T = arrays[group][row]
+        return self.task.prompt(token_T[: lengths(token_T[None], "tokens")[0]])
+
+    def text(self, prompt: np.ndarray, tokens: np.ndarray) -> str:
+        """Return what tokens say after a prompt: how a word begins may depend on the one before."""
+        before, whole = self._decode([prompt, np.concatenate([prompt, tokens])])
+        return whole[len(before) :] if whole.startswith(before) else self._decode([tokens])[0]
+
+    def before_stop(self, text: str) -> str:
+        """Return a text up to the first of the stop words."""
+        words = self.task.writing.stop if self.task.writing else []
+        return text[: min((place for word in words if (place := text.find(word)) >= 0), default=len(text))]
+
+    def _settled(self, text: str) -> str:
+        """Return what later tokens do not change: no half character, nothing that may begin a stop word."""
+        words = self.task.writing.stop if self.task.writing else []
+        text = text.rstrip(UNFINISHED)
+        held = max((n for word in words for n in range(len(word)) if text.endswith(word[:n])), default=0)
+        return text[: len(text) - held]
+
+    def _decode(self, rows: Sequence[np.ndarray]) -> list[str]:
+        column = self.column
+        return [text or "" for text in column.field.decode(stack(rows, "tokens", "int32"), column.state)]
+
+    @property
+    def column(self) -> Column:
+        """The column that texts are written for."""
+        name = self.fitted.own_target or self.fitted.target.columns[0]
+        return next(column for column in self.fitted.columns if column.name == name)

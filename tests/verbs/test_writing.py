@@ -1,0 +1,109 @@
+"""A small language model through all five verbs: learned, judged, asked, exported, asked without torch, measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from dlw.errors import UsageError
+from dlw.verbs.benchmark import benchmark
+from dlw.verbs.chat import Correspondent
+from dlw.verbs.evaluate import evaluate
+from dlw.verbs.export import export
+from dlw.verbs.predict import predict
+from tests.verbs.small_runs import lines, trained
+
+RECIPE = """\
+name: lines
+task: {type: language_modeling, context: 16, max_tokens: 12, temperature: 0}
+data:
+  source: lines.csv
+  splits: {train: "train[:200]", validation: "train[200:220]", test: "train[220:]"}
+  inputs: {text: {type: text, tokenizer: characters}}
+model: {type: gpt, width: 16, depth: 1, heads: 2}
+optimizer: {lr: 0.02}
+train: {epochs: 20, batch_size: 16, threads: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lines")
+    lines(folder, 260)
+    return trained(folder, RECIPE)
+
+
+def test_every_token_of_the_split_is_judged_beside_counts(run: Path) -> None:
+    found = evaluate(run)
+    scores = {one.metric: one for one in found.scores}
+    nats = scores["nats_per_token"]
+    assert nats.low < nats.value < nats.high
+    assert scores["perplexity"].value == pytest.approx(np.exp(nats.value))
+    assert scores["bits_per_character"].value == pytest.approx(nats.value * 9 / 8 / np.log(2))
+    assert nats.value < 0.5, "one of four words twice a line: 2.77 nats over 9 tokens, 0.31"
+    assert "ngram" in nats.baselines
+    (told,) = [line for line in found.protocol if line.startswith("text: ")]
+    assert "360 tokens of 320 characters, in windows of 16 tokens 8 apart" in told
+    written = pq.read_table(run / "evaluation" / "test" / "predictions.parquet")
+    assert sum(written["tokens"].to_pylist()) == 360
+    assert written["nats"].to_numpy().sum() / 360 == pytest.approx(nats.value)
+
+
+def test_a_prompt_is_continued_alike_by_run_and_bundle(run: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "prompts.csv"
+    rows.write_text("id,text\n1,ab\n2,bcdab\n3,\n")
+    by_run = predict(run, [str(rows)])
+    assert by_run.columns["written"][0].startswith("cd")
+    assert set("".join(by_run.columns["written"])) <= set("abcd")
+    exported = export(run, out=tmp_path / "bundle")
+    assert exported.difference < 1e-4
+    code = (
+        "import sys, json\nfrom pathlib import Path\nfrom dlw.verbs.predict import predict\n"
+        f"found = predict(Path({str(tmp_path / 'bundle')!r}), [{str(rows)!r}])\n"
+        "assert 'torch' not in sys.modules\nprint(json.dumps(found.columns['written']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == by_run.columns["written"]
+    readme = (tmp_path / "bundle" / "README.md").read_text()
+    script = readme.partition("```python\n")[2].partition("```")[0]
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path / "bundle", capture_output=True, check=True)
+
+
+def test_options_of_writing_change_for_one_call(run: Path) -> None:
+    def written(*sets: str, text: str = "ab") -> str:
+        return str(predict(run, [], text=[text], sets=sets).columns["written"][0])
+
+    assert len(written("max_tokens=3")) == 3
+    assert written("stop=[d]") == "c"
+    assert len({written("temperature=3", f"seed={seed}") for seed in range(6)}) > 1
+    assert written("beams=3").startswith("cd")
+    for wrong, told in (
+        ("temprature=1", "did you mean temperature"),
+        ("context=5", "has no option context"),
+        ("temperature=-1", "temperature"),
+        ("temperature", "expected NAME=VALUE"),
+        ("length_penalty=2", "no effect unless beams"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            written(wrong)
+
+
+def test_a_text_comes_piece_by_piece(run: Path) -> None:
+    whole = predict(run, [], text=["ab"]).columns["written"][0]
+    pieces = list(Correspondent(run).write("ab"))
+    assert "".join(pieces) == whole
+    assert len([piece for piece in pieces if piece]) > 3
+    stopped = list(Correspondent(run, ["stop=[da]"]).write("ab"))
+    assert "".join(stopped) == whole.partition("da")[0]
+
+
+def test_the_speed_of_writing_is_measured(run: Path) -> None:
+    figures = {figure.name: figure.value for figure in benchmark(run, batch_sizes=[2]).figures}
+    assert figures["writing, 2 side by side"] > 50
+    assert "batch 2: p50" not in figures
