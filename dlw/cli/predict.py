@@ -36,7 +36,7 @@ Keep = Annotated[
 ]
 Draws = Annotated[
     Path | None,
-    typer.Option("--draw", metavar="FOLDER", help="Draw the answers over their pictures, one PNG per row."),
+    typer.Option("--draw", metavar="FOLDER", help="Draw the answers over pictures (PNG) or series (SVG)."),
 ]
 Interactive = Annotated[
     bool, typer.Option("--interactive", help="Write texts for what you type, line by line; an empty line ends it.")

@@ -114,6 +114,12 @@ class ForecastingTask(Task):
             seasonal_error=self.seasonal_error,
         )
 
+    def layers(self, answers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return what comes after the series [N, H, C, Q], points as one level."""
+        if self.levels:
+            return np.asarray(answers["quantiles"])
+        return np.asarray(answers["forecast"])[..., None]
+
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return one column [N, H] per channel, and with quantiles `<channel>_q<percent>` for each level."""
         if not self.levels:

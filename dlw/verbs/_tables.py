@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,7 +90,7 @@ def _cell(value: Any) -> str:
     """Return a cell, quoted where it must be (RFC 4180); Python's writer leaves a lone carriage return bare."""
     if value is None or isinstance(value, bool | int | float):
         return "" if value is None else str(value)
-    value = value.isoformat(" ") if isinstance(value, datetime) else plain(value)
+    value = str(value) if isinstance(value, date) else plain(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     if text.startswith(FORMULA_STARTS) and not _is_number(text):
         text = f"'{text}"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dlw.verbs._drawings import Drawings
     from dlw.verbs._inputs import Piece
+    from dlw.verbs._plots import Plots
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -108,9 +109,9 @@ def predict(
     """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
 
     `text` gives texts themselves, to a model that reads one text; such a model reads lines of text from stdin, too.
-    `draw` names a folder for the pictures with the answers drawn over them. With an `index`, inputs of the same kinds,
-    the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors. `is_tiled` answers
-    pictures larger than those of training tile by tile, for segmentation. `sets` (NAME=VALUE)
+    `draw` names a folder for the pictures or series with the answers drawn over them. With an `index`, inputs of the
+    same kinds, the answers are the `matches` rows of it that lie nearest, for networks that answer with vectors.
+    `is_tiled` answers pictures larger than those of training tile by tile, for segmentation. `sets` (NAME=VALUE)
     change how a network writes.
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
@@ -147,7 +148,7 @@ def _answered(
     answerer: Answerer,
     inputs: Sequence[str],
     keep: Sequence[str],
-    drawings: Drawings | None,
+    drawings: Drawings | Plots | None,
     listener: Listener,
     is_tiled: bool = False,
     text: Sequence[str] = (),
@@ -178,10 +179,14 @@ def _searched(
     return nearest(columns, found.finished(), matches)
 
 
-def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | None:
+def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | Plots | None:
     from dlw.verbs._drawings import Drawings
+    from dlw.verbs._plots import Plots
 
-    return None if folder is None else Drawings(folder, answerer.task, answerer.fitted.inputs)
+    if folder is None:
+        return None
+    has_series = any(spec.kind == "series" for spec in answerer.fitted.inputs.values())
+    return (Plots if has_series else Drawings)(folder, answerer.task, answerer.fitted.inputs)
 
 
 def _pieces(answerer: Answerer, inputs: Sequence[str], text: Sequence[str], listener: Listener) -> Iterator[Piece]:
@@ -211,7 +216,7 @@ def _answer_piece(
     answerer: Answerer,
     piece: Piece,
     keep: Sequence[str],
-    drawings: Drawings | None,
+    drawings: Drawings | Plots | None,
     collected: _Collected,
     listener: Listener,
     is_tiled: bool,
@@ -247,7 +252,7 @@ def _answer_piece(
 
 
 def _decoded_tiles(
-    answerer: Answerer, table: pa.Table, rows: np.ndarray, names: Sequence[str], drawings: Drawings | None
+    answerer: Answerer, table: pa.Table, rows: np.ndarray, names: Sequence[str], drawings: Drawings | Plots | None
 ) -> dict[str, list[Any]]:
     """Return the task's columns, picture by picture: each may have a size of its own."""
     group = next(iter(answerer.fitted.inputs))

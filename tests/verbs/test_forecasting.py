@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from dlw.errors import UsageError
+from dlw.verbs._plots import svg
 from dlw.verbs.evaluate import Evaluation, evaluate
 from dlw.verbs.export import export
 from dlw.verbs.predict import predict
@@ -67,6 +70,15 @@ def test_a_bundle_continues_from_the_last_rows_like_the_run(run: Path) -> None:
     by_bundle = predict(export(run).folder, [str(rows)])
     for name in ("heat", "load_q90"):
         assert by_bundle.columns[name] == pytest.approx(by_run.columns[name], rel=1e-4)
+
+
+def test_forecasts_and_anomalies_are_plotted(run: Path, tmp_path: Path) -> None:
+    predict(run, [str(run.parent / "waves.csv")], draw=tmp_path)
+    pages = [ElementTree.fromstring(path.read_bytes()) for path in sorted(tmp_path.glob("*.svg"))]
+    assert len(pages) == 2
+    assert all(len(page.findall(".//{*}polygon")) == 2 for page in pages), "one range per column"
+    gap = np.array([[1.0], [np.nan], [3.0]])
+    assert svg(["a<b"], gap, np.array([[0.0], [0.0], [1.0]])).count("<polyline") == 2
 
 
 def anomalies(folder: Path, **options: Any) -> Evaluation:
