@@ -25,8 +25,8 @@ class NGrams:
 
     def probability(self, before: Sequence[int], token: int) -> float:
         """Return the probability that `token` follows `before`, above 0 for every token."""
-        padded = (*[self._start] * (self.order - 1), *before)
-        return self._probability(padded[len(padded) - self.order + 1 :], token)
+        context = tuple(before[len(before) - self.order + 1 :] if len(before) >= self.order else before)
+        return self._probability((*[self._start] * (self.order - 1 - len(context)), *context), token)
 
     def _probability(self, context: tuple[int, ...], token: int) -> float:
         if context not in self._total:
