@@ -62,6 +62,8 @@ def test_the_mirror_answers_for_what_is_not_there(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("DLW_DATA", str(tmp_path / "mirror"))
     for source in ("owner/set", "set", "../data/set", {"type": "csv", "path": "owner/set"}):
         assert len(load(tmp_path, recipe(source))["train"]) == 4
+    write(tmp_path, "mirror/set/part/train.csv", "x,y\n1,a\n2,b\n3,a\n")
+    assert len(load(tmp_path, recipe("set/part"))["train"]) == 3
     write(tmp_path, "owner/set/train.csv", "x,y\n1,a\n2,b\n")
     assert len(load(tmp_path, recipe("owner/set"))["train"]) == 2
 
