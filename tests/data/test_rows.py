@@ -74,7 +74,7 @@ def test_the_mirror_answers_for_what_is_not_there(tmp_path: Path, monkeypatch: p
         ("row.csv", r"row\.csv: no such file or folder .*; did you mean rows\.csv\?"),
         ("no/where/at/all.csv", "no such file or folder"),
         ({"type": "csv", "path": "row.csv"}, r"did you mean rows\.csv\?"),
-        ("notes.txt", r"notes\.txt: not a kind of data known here \(arrow, coco, csv"),
+        ("notes.doc", r"notes\.doc: not a kind of data known here \(arrow, coco, csv"),
         ("both", r"could be read as csv or parquet; say which: `source: \{type: csv, path: both\}`"),
         (["rows.csv", "both/a.parquet"], "files of different kinds"),
         ([], "the list is empty"),
@@ -83,7 +83,7 @@ def test_the_mirror_answers_for_what_is_not_there(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_sources_that_cannot_be_opened_are_told(tmp_path: Path, source: Any, message: str) -> None:
-    write(tmp_path), write(tmp_path, "notes.txt"), write(tmp_path, "both/a.csv")
+    write(tmp_path), write(tmp_path, "notes.doc"), write(tmp_path, "both/a.csv")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "both/a.parquet")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=message):
