@@ -65,7 +65,7 @@ def random_rows(inputs: Mapping[str, FieldSpec], count: int) -> Arrays:
     random = np.random.default_rng(0)
     arrays: Arrays = {}
     for name, spec in inputs.items():
-        if spec.kind == "number":
+        if spec.kind in ("number", "series"):
             moments = np.array([spec.statistics["mean"], spec.statistics["std"]])
             arrays[name] = random.normal(moments[0], moments[1], (count, *spec.shape)).astype(spec.dtype)
         elif spec.kind == "category":
