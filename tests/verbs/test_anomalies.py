@@ -57,17 +57,18 @@ def test_run_and_bundle_apply_the_same_threshold(run: Path) -> None:
     assert len(list((run.parent / "drawn").glob("*.png"))) == 8
 
 
-MEMORY = RECIPE.replace(
-    "type: autoencoder, widths: [4], code: 2", "type: feature_memory, widths: [4, 8], depths: [1, 1], memory: 50"
-)
+FILLED = {
+    "feature_memory": "type: feature_memory, widths: [4, 8], depths: [1, 1], memory: 50",
+    "place_gaussians": "type: place_gaussians, filters: 2, scales: 1, cell: 4",
+}
 
 
-@pytest.fixture(scope="module")
-def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A feature memory of dark squares."""
+@pytest.fixture(scope="module", params=FILLED)
+def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is filled with dark squares instead of being trained."""
     folder = tmp_path_factory.mktemp("memory")
     squares(folder)
-    return trained(folder, MEMORY)
+    return trained(folder, RECIPE.replace("type: autoencoder, widths: [4], code: 2", FILLED[request.param]))
 
 
 def test_a_memory_is_filled_in_one_step_scored_and_exported(memory: Path) -> None:
