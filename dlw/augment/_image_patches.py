@@ -16,23 +16,45 @@ from dlw.specs import TARGET, FieldSpec
 VOID = 255
 
 
-def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float) -> Augment:
-    """Return an augmentation that cuts all pictures of a row, and its mask, at one place."""
+def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float, rare_rows: float) -> Augment:
+    """Return an augmentation that cuts all pictures of a row, and its mask, at one place.
+
+    Where less than the share `rare_rows` of a batch holds rare classes, its rows that do are repeated over others.
+    """
     images = [name for name, spec in groups.items() if spec.kind == "image"]
     rarity_K = 1 / torch.tensor(groups[TARGET].statistics["counts"][0], dtype=torch.float64).clamp(min=1)
 
     def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         ids_BHW = batch[TARGET]
         height, width = ids_BHW.shape[-2:]
-        pixel_B = _draw_pixel(ids_BHW.flatten(1), draws, rarity_K.to(ids_BHW.device), focus)
+        row_B = torch.arange(len(ids_BHW), device=ids_BHW.device)
+        if rare_rows:
+            row_B = _with_rare(row_B, _is_rare(ids_BHW, rarity_K), draws, rare_rows)
+        pixel_B = _draw_pixel(ids_BHW[row_B].flatten(1), draws, rarity_K.to(ids_BHW.device), focus)
         side_S = torch.arange(size, device=pixel_B.device)
         ys_BS1 = _start(pixel_B // width, size, height)[:, None, None] + side_S[:, None]
         xs_B1S = _start(pixel_B % width, size, width)[:, None, None] + side_S
-        row_B11 = torch.arange(len(ids_BHW), device=pixel_B.device)[:, None, None]
+        row_B11 = row_B[:, None, None]
         cut = {name: batch[name].permute(0, 2, 3, 1)[row_B11, ys_BS1, xs_B1S].permute(0, 3, 1, 2) for name in images}
         return {**batch, **cut, TARGET: ids_BHW[row_B11, ys_BS1, xs_B1S]}
 
     return apply
+
+
+def _is_rare(ids_BHW: Tensor, rarity_K: Tensor) -> Tensor:
+    """Return bool [B], true where a row holds a class other than the commonest of training."""
+    return ((ids_BHW != int(rarity_K.argmin())) & (ids_BHW != VOID)).flatten(1).any(1)
+
+
+def _with_rare(row_B: Tensor, is_rare_B: Tensor, draws: Draws, share: float) -> Tensor:
+    """Return row numbers in which rare rows, in turn, stand where some of the others were."""
+    turn_B = draws.uniform(1)[:, 0].argsort()
+    rare_R, other_O = turn_B[is_rare_B[turn_B]], turn_B[~is_rare_B[turn_B]]
+    missing = max(0, round(share * len(row_B)) - len(rare_R)) if len(rare_R) else 0
+    places_M = other_O[:missing]
+    return row_B.index_copy(
+        0, places_M, rare_R[torch.arange(missing, device=row_B.device) % len(rare_R)][: len(places_M)]
+    )
 
 
 def _draw_pixel(ids_BP: Tensor, draws: Draws, rarity_K: Tensor, focus: float) -> Tensor:

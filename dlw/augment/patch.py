@@ -28,6 +28,13 @@ class Settings(AugmentSettings):
         description="Share of the rows whose patch lies around a pixel of a class that is drawn from those in the "
         "picture, the rarer in training the likelier; other patches lie anywhere.",
     )
+    rare_rows: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Least share of a batch's rows that hold a class other than the commonest of training; where fewer "
+        "do, they are repeated in the place of others, each time with a patch of its own.",
+    )
 
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
@@ -40,4 +47,4 @@ def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
         if spec.kind == "image" and min(spec.shape[1:]) < settings.size:
             size = "x".join(map(str, spec.shape[1:]))
             raise UsageError(f"data.augment: patch: {name} is {size}, smaller than the patch of {settings.size}")
-    return cut_patches(groups, settings.size, settings.focus)
+    return cut_patches(groups, settings.size, settings.focus, settings.rare_rows)

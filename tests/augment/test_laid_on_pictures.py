@@ -24,7 +24,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"turn": 90.0, "zoom": (0.7, 1.0)},
         {"zoom": (0.6, 0.9), "fill": "reflect"},
     ],
-    "patch": [{"size": 32}, {"size": 16, "focus": 1.0}],
+    "patch": [{"size": 32}, {"size": 16, "focus": 1.0, "rare_rows": 0.5}],
 }
 """Settings that are tried beside the defaults."""
 
@@ -42,7 +42,7 @@ def augmentation(name: str, kind: str, **options: Any) -> Augment:
     groups = {
         "image": FieldSpec("image", (1, SIDE, SIDE), "uint8", statistics={"mean": [8.0], "std": [60.0]}),
         "target": FieldSpec(
-            kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8", statistics={"counts": [[10, 10]]}
+            kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8", statistics={"counts": [[11, 10]]}
         ),
     }
     module = registry.load("augment", name)
@@ -156,6 +156,16 @@ def test_patches_show_a_class_as_often_as_asked() -> None:
 
     assert share(0.0) < 0.1
     assert share(1.0) == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 4), (0.05, 4), (0.5, 20), (1.0, 40)])
+def test_rows_of_rare_classes_are_repeated_up_to_their_share(share: float, count: int) -> None:
+    image, _ = blocks()
+    mask = (image[:, 0] > 128).to(torch.uint8)
+    image[4:], mask[4:] = 8, 0
+    seen, ids = run(augmentation("patch", "mask", size=SIDE, rare_rows=share), image, mask)
+    assert (ids == 1).flatten(1).any(1).sum() == count
+    assert torch.equal(ids == 1, seen[:, 0] > 128), "a repeated row brings its mask along"
 
 
 def test_patches_want_a_mask_and_pictures_as_large() -> None:
