@@ -15,13 +15,18 @@ PACKAGE = "package:"
 _REFERENCE = re.compile(r"package:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<inside>(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)")
 
 
+def problem_of(reference: str) -> str | None:
+    """Say what is wrong with how a reference is written, None if nothing is; nothing is looked up."""
+    if reference.startswith(PACKAGE) and not _REFERENCE.fullmatch(reference):
+        return f"{reference}: expected package:NAME or package:NAME/FOLDER, NAME as it is imported"
+    return None
+
+
 def files_of(reference: str) -> Path:
     """Return the file or folder that a path or a `package:NAME/FOLDER` means; UsageError if the package is missing."""
-    if not reference.startswith(PACKAGE):
-        return Path(reference)
     match = _REFERENCE.fullmatch(reference)
     if match is None:
-        raise UsageError(f"{reference}: expected package:NAME or package:NAME/FOLDER, NAME as it is imported")
+        return Path(reference)
     found = importlib.util.find_spec(match["name"])
     folders = found.submodule_search_locations if found else None
     if not folders:

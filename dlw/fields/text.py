@@ -12,14 +12,15 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from dlw.columns import one_array
-from dlw.errors import DataError, UsageError, did_you_mean
+from dlw.errors import DataError, did_you_mean
 from dlw.fields._base import Encoded, FieldSettings, Role, State
 from dlw.fields._columns import family, shown
 from dlw.fields._ngrams import follow_counts
 from dlw.fields._statistics import nothing
 from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, problem_of, reader, train
 from dlw.fields._words import to_words
-from dlw.local_files import PACKAGE, files_of, is_path
+from dlw.local_files import files_of, is_path
+from dlw.local_files import problem_of as misspelt
 from dlw.ragged import lengths, stack
 from dlw.specs import FieldSpec
 
@@ -69,11 +70,8 @@ class Settings(FieldSettings):
         if self.tokenizer not in TRAINED and not is_path(self.tokenizer):
             near = did_you_mean(self.tokenizer, TRAINED) or "; a file is written ./name or name.json"
             raise ValueError(f"'{self.tokenizer}' is none of {', '.join(TRAINED)}{near}")
-        if self.tokenizer.startswith(PACKAGE):
-            try:
-                files_of(self.tokenizer)
-            except UsageError as error:
-                raise ValueError(str(error)) from error
+        if problem := misspelt(self.tokenizer):
+            raise ValueError(problem)
         is_learned = self.tokenizer in TRAINED and self.tokenizer != "bytes"
         for name in () if is_learned else ("vocabulary", "min_count"):
             if getattr(self, name) is not None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from dlw.errors import UsageError
-from dlw.local_files import PACKAGE, files_of
+from dlw.local_files import problem_of
 from dlw.models._base import ModelSettings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -49,12 +48,9 @@ class Settings(ModelSettings):
 
     @field_validator("from_")
     @classmethod
-    def _is_installed(cls, value: str) -> str:
-        if value.startswith(PACKAGE):
-            try:
-                files_of(value)
-            except UsageError as error:
-                raise ValueError(str(error)) from error
+    def _is_a_reference(cls, value: str) -> str:
+        if problem := problem_of(value):
+            raise ValueError(problem)
         return value
 
     @model_validator(mode="after")

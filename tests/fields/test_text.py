@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from dlw.errors import DataError
+from dlw.errors import DataError, UsageError
 from dlw.fields import text
 from dlw.fields._tokenizers import UNKNOWN
 from dlw.ragged import lengths
@@ -98,7 +98,6 @@ def test_settings_choose_what_is_learned() -> None:
         ({"tokenizer": "./tokenizer.json", "min_count": 2}, "min_count has no effect"),
         ({"tokenizer": "./tokenizer.json", "lowercase": True}, "lowercase has no effect"),
         ({"tokenizer": "wordpeice"}, "did you mean wordpiece"),
-        ({"tokenizer": "package:no_such_package_1/model"}, "pip install no-such-package-1"),
         ({"tokenizer": "package:../x"}, "expected package:NAME"),
     ],
 )
@@ -143,6 +142,11 @@ def test_a_tokenizer_is_read_from_a_file_and_kept(tmp_path: Path) -> None:
         (tmp_path / "tokenizer.json").unlink() if content is None else (tmp_path / "tokenizer.json").write_text(content)
         with pytest.raises(DataError, match=told):
             field(tokenizer=str(tmp_path)).fit(column(*TEXTS))
+
+
+def test_a_package_that_is_not_there_is_told() -> None:
+    with pytest.raises(UsageError, match="pip install no-such-package-1"):
+        field(tokenizer="package:no_such_package_1/model").fit(column(*TEXTS))
 
 
 def strange(rng: random.Random) -> str:

@@ -102,7 +102,9 @@ def test_what_does_not_fit_is_refused(folder: Path) -> None:
         network(folder, steps=17)
     with pytest.raises(ValidationError, match="rank has no effect with tune: full"):
         network(folder, rank=4)
-    with pytest.raises(ValidationError, match="pip install no-such-thing"):
-        pretrained.Settings.model_validate({"from": "package:no_such_thing"})
+    with pytest.raises(ValidationError, match="expected package:NAME"):
+        pretrained.Settings.model_validate({"from": "package:../x"})
+    with pytest.raises(UsageError, match="pip install no-such-thing"):
+        pretrained.resolved(pretrained.Settings.model_validate({"from": "package:no_such_thing"}))
     out = network(folder, tune="lora", rank=2)({"note": torch.ones(1, 2, dtype=torch.int32)})
     assert torch.isfinite(out).all()
