@@ -70,7 +70,7 @@ def trace(network: nn.Module, example: Arrays) -> tuple[Graph, Graph]:
     """Export how a network begins and steps; raises RunError where something ties it to the example's sizes."""
     rows = {name: torch.from_numpy(array) for name, array in example.items()}
     sizes = [_sized(rows, 2, 4), _sized(rows, 3, 6)]
-    with torch.inference_mode():
+    with torch.no_grad():
         begin = Begin(network, tuple(rows)).eval()
         names = tuple(cast("_Writer", network).begin(sizes[0]))
         step = Step(network, names).eval()

@@ -7,6 +7,8 @@ intervals cheap, and a metric offers at most one of them: `per_row(outcome) -> f
 its rows, or `resampled(outcome, weight_RN) -> float64 [R]`, the metric under R sets of row weights at once.
 A third, `by_class(outcome, weight_RN) -> float64 [R, K]`, gives the metric of each class alone, NaN where undefined.
 `counted(outcome) -> bool [N]` says which rows the metric looks at, where those are not all: few of them say little.
+`NEEDS` is (package, extra) where a metric needs an optional package, `signature() -> str` how it was computed in the
+terms of that package.
 Everything is numpy; the tests hold each metric against scikit-learn.
 Shape legend: N rows, K classes, L labels, T targets, Q levels, R resamples.
 """

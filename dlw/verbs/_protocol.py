@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw import registry
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Recipe, SplitPlan
 from dlw.specs import Outcome
@@ -224,8 +225,20 @@ def _texts(recipe: Recipe, outcome: Outcome) -> list[str]:
     if outcome.kind == "texts":
         how = f"beam search of width {options.beams}, length penalty {options.length_penalty:g}"
         drawn = f"temperature {options.temperature:g}, seed {options.seed}"
-        return [f"texts: written by {how if options.beams > 1 else drawn}, {options.max_tokens} tokens at most"]
+        if not hasattr(options, "beams"):
+            return []
+        return [
+            f"texts: written by {how if options.beams > 1 else drawn}, {options.max_tokens} tokens at most, judged "
+            "against the column as it was given",
+            *_signatures(recipe),
+        ]
     return []
+
+
+def _signatures(recipe: Recipe) -> list[str]:
+    """Return how each metric that has versions and settings says that it was computed."""
+    modules = [(name, registry.load("metrics", name)) for name in recipe.evaluate.metrics or ()]
+    return [f"{name}: {module.signature()}" for name, module in modules if hasattr(module, "signature")]
 
 
 def _also(count: int, what: str) -> str:

@@ -413,6 +413,32 @@ def per(unit: int, function: Callable[[float], float] = lambda nats: nats) -> Re
     return reference
 
 
+def corpus(name: str) -> Reference:
+    """Return a reference that asks sacreBLEU about repeated rows."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        import sacrebleu.metrics
+
+        rows = np.arange(len(o.target)) if w is None else np.repeat(np.arange(len(o.target)), w.astype(int))
+        metric = getattr(sacrebleu.metrics, name)()
+        return float(metric.corpus_score(list(o.prediction[rows]), [list(o.target[rows])]).score)
+
+    return reference
+
+
+def rouge(kind: str) -> Reference:
+    """Return a reference that asks rouge-score text by text."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        from rouge_score.rouge_scorer import RougeScorer
+
+        scorer = RougeScorer([kind], use_stemmer=True)
+        values = [scorer.score(o.target[row], o.prediction[row])[kind].fmeasure for row in range(len(o.target))]
+        return float(np.average(values, weights=w))
+
+    return reference
+
+
 REFERENCES = [
     *[("clusters", 4, name, reference) for name, reference in CLUSTERS.items()],
     *[("boxes", 3, name, reference) for name, reference in BOXES.items()],
@@ -428,6 +454,11 @@ REFERENCES = [
     *[("vectors", 9, name, reference) for name, reference in VECTORS.items()],
     *[("scores", 2, name, reference) for name, reference in SCORES.items()],
     *[("ranking", 2, name, reference) for name, reference in RANKINGS.items()],
+    ("texts", 1, "bleu", corpus("BLEU")),
+    ("texts", 1, "chrf", corpus("CHRF")),
+    ("texts", 1, "rouge_1", rouge("rouge1")),
+    ("texts", 1, "rouge_2", rouge("rouge2")),
+    ("texts", 1, "rouge_l", rouge("rougeL")),
     ("nats", 1, "nats_per_token", per(0)),
     ("nats", 1, "nats_per_character", per(1)),
     ("nats", 1, "perplexity", per(0, math.exp)),

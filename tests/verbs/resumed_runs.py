@@ -83,6 +83,7 @@ _TONES = {
     "target": {"answer": "category"},
     "augment": ["time_shift", {"type": "sound_noise"}],
 }
+_TURNED = {**_TEXT, "target": {"answer": {"type": "text", "tokenizer": "characters"}}}
 _LINES = {"source": "lines.csv", "inputs": {"text": {"type": "text", "tokenizer": "characters"}}, "target": {}}
 FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": (_TABLE, {"width": 8, "depth": 1, "dropout": 0.2, "norm": "batch"}),
@@ -106,6 +107,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
     "sound_conv": (_TONES, {"width": 4, "depth": 1, "kernel": 3, "mels": 8, "dropout": 0.2}),
     "speech": (_MELODIES, {"width": 8, "depth": 1, "heads": 2, "kernel": 3, "mels": 8, "dropout": 0.2}),
+    "encoder_decoder": (_TURNED, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
     "gpt": (_LINES, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
 }
 """Each family's data and the options of its network: a new family joins the tests by one row."""
@@ -117,6 +119,7 @@ TASKS: dict[str, Any] = {
     "sequential": "recommendation",
     "two_tower": "recommendation",
     "speech": "transcription",
+    "encoder_decoder": {"type": "sequence_to_sequence", "beams": 2, "max_tokens": 4},
     "gpt": {"type": "language_modeling", "context": LINE_LENGTH, "max_tokens": 4},
     "cluster_autoencoder": {"type": "clustering", "clusters": 2},
 }

@@ -107,3 +107,39 @@ def test_the_speed_of_writing_is_measured(run: Path) -> None:
     figures = {figure.name: figure.value for figure in benchmark(run, batch_sizes=[2]).figures}
     assert figures["writing, 2 side by side"] > 50
     assert "batch 2: p50" not in figures
+
+
+TURNED = """\
+name: turned
+task: {type: sequence_to_sequence, beams: 3, max_tokens: 12}
+data:
+  source: turned.csv
+  splits: {train: "train[:300]", validation: "train[300:330]", test: "train[330:]"}
+  inputs: {given: {type: text, tokenizer: characters}}
+  target: {wanted: {type: text, tokenizer: characters}}
+model: {type: encoder_decoder, width: 32, depth: 1, heads: 2, dropout: 0.0}
+optimizer: {lr: 0.01}
+train: {epochs: 40, batch_size: 16, threads: 1}
+evaluate: {metrics: [bleu, chrf, rouge_l, cer]}
+"""
+
+
+def test_a_text_is_turned_into_another(tmp_path: Path) -> None:
+    """Letters in reverse: learned, judged on what is written, and written alike by run and bundle."""
+    random = np.random.default_rng(0)
+    rows = ["".join(random.choice(list("abc"), random.integers(2, 6))) for _ in range(360)]
+    (tmp_path / "turned.csv").write_text("given,wanted\n" + "".join(f"{row},{row[::-1]}\n" for row in rows))
+    run = trained(tmp_path, TURNED)
+    found = evaluate(run)
+    scores = {one.metric: one for one in found.scores}
+    assert scores["cer"].value < 0.2
+    assert scores["chrf"].value > scores["chrf"].baselines["most_frequent_text"].score.value
+    assert [line for line in found.protocol if "beam search of width 3" in line]
+    assert [line for line in found.protocol if line.startswith("bleu: nrefs:1|case:mixed")]
+    asked = tmp_path / "asked.csv"
+    asked.write_text("given\nabc\nba\nccab\n")
+    by_run = predict(run, [str(asked)]).columns["written"]
+    assert sum(one == row[::-1] for one, row in zip(by_run, ["abc", "ba", "ccab"], strict=True)) >= 2
+    export(run, out=tmp_path / "bundle")
+    assert predict(tmp_path / "bundle", [str(asked)]).columns["written"] == by_run
+    assert "".join(Correspondent(tmp_path / "bundle").write("abc")) == by_run[0]

@@ -1,0 +1,22 @@
+"""ROUGE-L: the longest common sequence of words, F-measure with stemming (rouge-score)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dlw.metrics._rouge import f_measures, mean
+from dlw.specs import Outcome
+
+KINDS = ("texts",)
+HIGHER_IS_BETTER = True
+NEEDS = ("rouge_score", "text")
+
+
+def per_row(outcome: Outcome) -> np.ndarray:
+    """Return the score of each row, float64 [N]."""
+    return f_measures(outcome, "rougeL")
+
+
+def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
+    """Return the mean over rows, from 0 to 1."""
+    return mean(per_row(outcome), weight)
