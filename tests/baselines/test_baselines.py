@@ -24,7 +24,7 @@ SPECS = {
     "labels": FieldSpec("labels", (2,), "int8", ("f", "g"), labels=("f", "g")),
     "image": FieldSpec("image", (1, 40, 33), "uint8"),
     "tokens": FieldSpec("tokens", (6,), "int32", sizes=(13,), is_ragged=True),
-    "graph": FieldSpec("graph", (3, 4), "int16", sizes=(4, 3), is_ragged=True),
+    "graph": FieldSpec("graph", (3, 5), "int16", sizes=(4, 3), is_ragged=True),
 }
 SCORES = {"classes": "log_loss", "labels": "log_loss", "values": "rmse", "quantiles": "pinball"}
 CASES = [(name, kind) for name in registry.names("baselines") for kind in registry.load("baselines", name).KINDS]
@@ -38,9 +38,9 @@ def arrays(rows: int, seed: int) -> Arrays:
     image = rng.integers(0, 256, (rows, 1, 40, 33), dtype=np.uint8)
     labels = rng.integers(-1, 2, (rows, 2), np.int8)
     signal = np.nan_to_num(number[:, :1], nan=5.0)
-    graph = np.zeros((rows, 3, 4), np.int16)
+    graph = np.zeros((rows, 3, 5), np.int16)
     graph[:, :1, 0] = 1 + np.digitize(signal, [3, 7])
-    graph[category[:, 0] == 2, 1] = [3, 1, 0, 0]
+    graph[category[:, 0] == 2, 1] = [3, 1, 1, 0, 0]
     tokens = np.tile(np.arange(1, 7, dtype=np.int32), (rows, 1)) + 6 * (category[:, :1] % 2).astype(np.int32)
     tokens[rng.random(rows) < 0.3, 3:] = 0
     token = np.cumsum(rng.integers(1, 3, (rows, 13)), axis=1).astype(np.int32) % 6 + 1
