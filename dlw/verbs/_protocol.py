@@ -222,6 +222,10 @@ def _texts(recipe: Recipe, outcome: Outcome) -> list[str]:
             f"{options.context} tokens {stride} apart: a token is judged knowing {options.context - stride} or more "
             "before it, but for those that begin the text"
         ]
+    if outcome.kind == "texts" and registry.load("tasks", recipe.task.type).OUTPUT == "steps":
+        model = f" with a language model of weight {options.language_weight:g}" if options.language_weight else ""
+        how = f"a beam search of width {options.beams}{model}" if options.beams > 1 else "the best of each step"
+        return [f"texts: {how}; rates are over all rows together"]
     if outcome.kind == "texts":
         how = f"beam search of width {options.beams}, length penalty {options.length_penalty:g}"
         drawn = f"temperature {options.temperature:g}, seed {options.seed}"
