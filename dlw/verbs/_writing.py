@@ -84,6 +84,8 @@ class Scribe:
 
     def text(self, prompt: np.ndarray, tokens: np.ndarray) -> str:
         """Return what tokens say after a prompt: how a word begins may depend on the one before."""
+        if "roles" in self.fitted.target.statistics:
+            return self._decode([tokens])[0]
         before, whole = self._decode([prompt, np.concatenate([prompt, tokens])])
         return whole[len(before) :] if whole.startswith(before) else self._decode([tokens])[0]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
-TEXT = "text"
+TEXT, MESSAGES = "text", "messages"
 """The field of a column that `--text` and lines of text can stand for."""
 COCO_SUFFIX = ".json"
 """Suffix of a file of COCO results, for answers that are objects."""
@@ -209,7 +209,7 @@ def _pieces(answerer: Answerer, inputs: Sequence[str], text: Sequence[str], list
 def _only_text(answerer: Answerer) -> str | None:
     """Return the column of a model that reads one text and nothing else."""
     used = [column for column in answerer.fitted.columns if column.role == "input" and not column.is_dropped]
-    return used[0].name if [column.type for column in used] == [TEXT] else None
+    return used[0].name if [column.type for column in used] in ([TEXT], [MESSAGES]) else None
 
 
 def _answer_piece(

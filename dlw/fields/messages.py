@@ -1,0 +1,128 @@
+"""Conversations as token ids: lists of {role, content}, one token for each role and the end behind each turn.
+
+A turn reads `role, content, end`. A text that stands alone is one turn of the user. Learned and read like `text`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from dlw.errors import DataError
+from dlw.fields._base import Encoded, FieldSettings, Role, State
+from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, reader, train
+from dlw.ragged import lengths, stack
+from dlw.specs import FieldSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KIND = "tokens"
+ROLES = ("system", "user", "assistant")
+"""Their tokens follow those of the tokenizer, in this order."""
+
+Turns = list[tuple[str, str]]
+
+
+class Settings(FieldSettings):
+    """Options of a column of conversations."""
+
+    vocabulary: int = Field(8_000, ge=1, le=10**7, description="Most byte-level pieces (bpe) to learn.")
+    lowercase: bool = Field(False, description="Read capital letters as small ones.")
+    max_length: int = Field(
+        1024, ge=4, le=2**20, description="Steps that are kept; of longer conversations the last turns that fit."
+    )
+
+
+@dataclass(frozen=True)
+class Messages:
+    """One column of conversations."""
+
+    settings: Settings
+    name: str
+    role: Role
+
+    def fit(self, values: pa.ChunkedArray) -> State:
+        """Learn the tokens from what is said."""
+        rows = self._read(values)
+        limit = self.settings.max_length * CHARACTERS_PER_STEP
+        said = [content[:limit] for turns in rows for _, content in turns]
+        if len(set(said)) < 2:
+            raise DataError(f"column {self.name}: holds fewer than two different messages; there is nothing to learn")
+        content = train("bpe", said, self.settings.vocabulary, 1, self.settings.lowercase)
+        longest = max(len(ids) for ids in self._ids(reader(content), rows))
+        return {"tokenizer": content, "longest": max(1, longest)}
+
+    def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
+        """Turn conversations into ids, int32 [N, T], 0 after the end."""
+        return Encoded(stack(self._ids(reader(state["tokenizer"]), self._read(values)), KIND, "int32"), {})
+
+    def decode(self, array: np.ndarray, state: State) -> list[Any]:
+        """Turn ids [N, T] into conversations; into the text that they say where a row does not begin with a role."""
+        made = reader(state["tokenizer"])
+        rows = [row[:length] for row, length in zip(array, lengths(array, KIND), strict=True)]
+        return [self._decoded(made, row) for row in rows]
+
+    def _decoded(self, made: Reader, row: np.ndarray) -> Any:
+        starts = np.flatnonzero(row >= made.size)
+        if not len(row):
+            return []
+        if not len(starts) or starts[0] > 0:
+            return made.decode([row[row < made.size]])[0]
+        parts = np.split(row, starts[1:])
+        said = made.decode([part[1:] for part in parts])
+        return [
+            {"role": ROLES[int(part[0]) - made.size], "content": content}
+            for part, content in zip(parts, said, strict=True)
+        ]
+
+    def spec(self, state: State) -> FieldSpec:
+        """Describe the tokens; statistics hold `roles`: {name: id}."""
+        made = reader(state["tokenizer"])
+        statistics: dict[str, Any] = {name: [place] for name, place in made.marks.items()}
+        statistics["characters"] = [*made.characters, *[0] * len(ROLES)]
+        statistics["roles"] = {name: made.size + place for place, name in enumerate(ROLES)}
+        size = made.size + len(ROLES)
+        return FieldSpec(
+            KIND, (state["longest"],), "int32", (self.name,), (size,), statistics=statistics, is_ragged=True
+        )
+
+    def _ids(self, made: Reader, rows: list[Turns]) -> list[np.ndarray]:
+        """Return the ids of each row: as many of its last turns as fit, of the very last one what fits."""
+        most, end = self.settings.max_length, made.marks["end"]
+        said = iter(made.encode([content for turns in rows for _, content in turns], most - 2, is_framed=False))
+        found = []
+        for turns in rows:
+            parts = [np.array([made.size + ROLES.index(role), *next(said)[0], end], np.int32) for role, _ in turns]
+            kept: list[np.ndarray] = []
+            for part in reversed(parts):
+                if sum(map(len, kept)) + len(part) > most:
+                    break
+                kept.insert(0, part)
+            found.append(np.concatenate(kept) if kept else np.zeros(0, np.int32))
+        return found
+
+    def _read(self, values: pa.ChunkedArray) -> list[Turns]:
+        """Return the turns of each row; DataError naming the row that holds no conversation."""
+        return [self._turns(row, value) for row, value in enumerate(values.to_pylist())]
+
+    def _turns(self, row: int, value: Any) -> Turns:
+        if value is None:
+            return []
+        messages = [{"role": "user", "content": value}] if isinstance(value, str) else value
+        if not isinstance(messages, list) or not all(
+            isinstance(message, dict) and isinstance(message.get("content"), str) and message.get("role") in ROLES
+            for message in messages
+        ):
+            raise DataError(
+                f"column {self.name}, row {row}: not a list of messages with `role` ({', '.join(ROLES)}) and `content`"
+            )
+        return [(message["role"], message["content"]) for message in messages]
+
+
+def build(settings: Settings, name: str, role: Role) -> Messages:
+    """Bind the settings to a column."""
+    return Messages(settings, name, role)
