@@ -25,8 +25,12 @@ SPECS = {
     "image": FieldSpec("image", (1, 40, 33), "uint8"),
     "tokens": FieldSpec("tokens", (6,), "int32", sizes=(13,), is_ragged=True),
     "graph": FieldSpec("graph", (3, 5), "int16", sizes=(4, 3), is_ragged=True),
+    "series": FieldSpec("series", (8, 2), "float32", ("p", "q"), statistics={"mean": [0.0, 0.0], "std": [1.0, 1.0]}),
+    "sound": FieldSpec("sound", (400,), "int16", ("s",), statistics={"sample_rate_hz": [1000]}, is_ragged=True),
 }
 SCORES = {"classes": "log_loss", "labels": "log_loss", "values": "rmse", "quantiles": "pinball"}
+SAY_OTHERWISE = ("nats", "texts", "forecast", "forecast_quantiles")
+"""Kinds whose answers count windows, texts or nothing at all instead of rows."""
 CASES = [(name, kind) for name in registry.names("baselines") for kind in registry.load("baselines", name).KINDS]
 
 
@@ -41,6 +45,8 @@ def arrays(rows: int, seed: int) -> Arrays:
     graph = np.zeros((rows, 3, 5), np.int16)
     graph[:, :1, 0] = 1 + np.digitize(signal, [3, 7])
     graph[category[:, 0] == 2, 1] = [3, 1, 1, 0, 0]
+    series = np.concatenate([rng.normal(size=(rows, 7, 2)), np.repeat(signal[:, None] - 5, 2, axis=2)], axis=1)
+    sound = (rng.normal(size=(rows, 400)) * (1000 + 100 * signal.clip(0, 10))).astype(np.int16)
     tokens = np.tile(np.arange(1, 7, dtype=np.int32), (rows, 1)) + 6 * (category[:, :1] % 2).astype(np.int32)
     tokens[rng.random(rows) < 0.3, 3:] = 0
     token = np.cumsum(rng.integers(1, 3, (rows, 13)), axis=1).astype(np.int32) % 6 + 1
@@ -51,6 +57,8 @@ def arrays(rows: int, seed: int) -> Arrays:
         "image": image,
         "graph": graph,
         "tokens": tokens,
+        "series": series.astype(np.float32),
+        "sound": sound,
         "words": token,
     }
 
@@ -77,6 +85,10 @@ def truth(kind: str, given: Arrays) -> np.ndarray:
         return np.zeros(len(signal), np.int64)
     if kind == "ranking":
         return given["tokens"][:, 1:]
+    if kind == "texts":
+        return given["tokens"][:, :3]
+    if kind.startswith("forecast"):
+        return np.repeat(given["series"][:, -1:], 3, axis=1)
     return np.stack([signal, 100 - 10 * signal], axis=1).astype(np.float32)
 
 
@@ -88,8 +100,10 @@ def ask(name: str, kind: str) -> Ask:
         kind,
         size,
         inputs,
-        LEVELS if kind == "quantiles" else (),
+        LEVELS if kind in ("quantiles", "forecast_quantiles") else (),
         seed=1,
+        names=("p", "q") if kind.startswith("forecast") else tuple("abcdefghijklmn"),
+        season=4,
         truth=truth(kind, arrays(TEST_ROWS, 1)) if kind == "nats" else None,
         read_texts=[f"one two {row}" for row in range(TEST_ROWS)] if kind == "texts" else (),
         learned_texts=words * (TRAIN_ROWS // 3) if kind == "texts" else (),
@@ -107,7 +121,7 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
     """Shape, finiteness, probabilities that are probabilities, quantiles that rise; twice the same; rows are told."""
     result = answer(name, kind)
     shapes = {"classes": (4,), "labels": (3,), "values": (2,), "quantiles": (2, 3), "boxes": (5, 6), "scores": ()}
-    shapes |= {"nats": (), "texts": ()}
+    shapes |= {"nats": (), "texts": (), "forecast": (3, 2), "forecast_quantiles": (3, 2, 3)}
     shapes["map"] = (40, 33)
     assert result.prediction.shape == (TEST_ROWS, *shapes.get(kind, result.prediction.shape[1:]))
     assert kind == "texts" or np.isfinite(result.prediction).all()
@@ -121,9 +135,11 @@ def test_answers_are_laid_out_like_the_networks(name: str, kind: str) -> None:
             assert not set(items[items >= 0]) & set(seen)
     if kind == "vectors":
         assert np.allclose(np.linalg.norm(result.prediction, axis=1), 1, atol=1e-5)
-    if kind == "quantiles":
+    if kind in ("quantiles", "forecast_quantiles"):
         assert (np.diff(result.prediction, axis=-1) >= 0).all()
-    assert kind in ("nats", "texts") or f"{TRAIN_ROWS} training rows" in result.note
+    assert result.note
+    if kind not in SAY_OTHERWISE and "series" not in ask(name, kind).specs:
+        assert f"{TRAIN_ROWS} training rows" in result.note
     assert np.array_equal(answer(name, kind).prediction, result.prediction)
 
 
