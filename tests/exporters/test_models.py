@@ -66,7 +66,7 @@ TASKS = {
 }
 """For every kind of output a task, with its target."""
 
-SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1], "width": 16, "buckets": 64, "mels": 4}
+SMALL = {"depth": 1, "widths": [8, 16], "depths": [1, 1], "width": 16, "heads": 2, "buckets": 64, "mels": 4}
 """Options that keep a network small, for the models that have them."""
 
 
@@ -81,12 +81,11 @@ def inputs_of(model: str) -> dict[str, FieldSpec]:
     if model == "fusion":
         return {name: spec for name, spec in SPECS.items() if spec.kind in registry.load("models", model).INPUTS}
     kinds = registry.load("models", model).INPUTS
-    for kind, spec in SPECS_OF_STEPS.items():
-        if kind in kinds:
-            return {kind: spec}
     columns = {kind: SPECS[kind] for kind in ("number", "category") if kind in kinds}
     if "items" in registry.load("models", model).OUTPUTS:
         return {"items": SPECS["items"], **columns}
+    if kinds[0] in SPECS_OF_STEPS:
+        return {kinds[0]: SPECS_OF_STEPS[kinds[0]]}
     others = {name: spec for name, spec in SPECS.items() if spec.kind in kinds}
     return columns or dict(list(others.items())[:1])
 
