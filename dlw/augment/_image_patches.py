@@ -1,4 +1,4 @@
-"""Patches of pictures and masks, around pixels of drawn classes.
+"""Patches of pictures and masks that hold pixels of drawn classes, anywhere: a middle would give the class away.
 
 Shape legend: B rows, C channels, H rows of pixels, W columns of pixels, P pixels, K classes, S side of the patch.
 """
@@ -31,9 +31,11 @@ def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float, rare_r
         if rare_rows:
             row_B = _with_rare(row_B, _is_rare(ids_BHW, rarity_K), draws, rare_rows)
         pixel_B = _draw_pixel(ids_BHW[row_B].flatten(1), draws, rarity_K.to(ids_BHW.device), focus)
+        before_B2 = (draws.uniform(2) * size).long()
+        top_B = (pixel_B // width - before_B2[:, 0]).clamp(0, height - size)
+        left_B = (pixel_B % width - before_B2[:, 1]).clamp(0, width - size)
         side_S = torch.arange(size, device=pixel_B.device)
-        ys_BS1 = _start(pixel_B // width, size, height)[:, None, None] + side_S[:, None]
-        xs_B1S = _start(pixel_B % width, size, width)[:, None, None] + side_S
+        ys_BS1, xs_B1S = top_B[:, None, None] + side_S[:, None], left_B[:, None, None] + side_S
         row_B11 = row_B[:, None, None]
         cut = {name: batch[name].permute(0, 2, 3, 1)[row_B11, ys_BS1, xs_B1S].permute(0, 3, 1, 2) for name in images}
         return {**batch, **cut, TARGET: ids_BHW[row_B11, ys_BS1, xs_B1S]}
@@ -69,8 +71,3 @@ def _draw_pixel(ids_BP: Tensor, draws: Draws, rarity_K: Tensor, focus: float) ->
     until_BP = torch.cat([weight_BK, is_void_B1.double()], dim=1).gather(1, class_BP).cumsum(1)
     pixel_B = torch.searchsorted(until_BP, (at_B * until_BP[:, -1])[:, None], right=True)[:, 0]
     return pixel_B.clamp(max=ids_BP.shape[1] - 1)
-
-
-def _start(middle_B: Tensor, size: int, whole: int) -> Tensor:
-    """Return the first pixel of patches around these, inside the picture."""
-    return (middle_B - size // 2).clamp(0, whole - size)

@@ -1,4 +1,4 @@
-"""Cut a patch out of each picture and its mask: in some rows around a pixel of a class, so that rare ones are seen."""
+"""Cut a patch out of each picture and its mask: in some rows one with a drawn class, so that rare ones are seen."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Settings(AugmentSettings):
         0.33,
         ge=0,
         le=1,
-        description="Share of the rows whose patch lies around a pixel of a class that is drawn from those in the "
-        "picture, the rarer in training the likelier; other patches lie anywhere.",
+        description="Share of the rows whose patch holds a pixel of a class that is drawn from those in the picture, "
+        "the rarer in training the likelier; other patches lie anywhere.",
     )
     rare_rows: float = Field(
         0.0,

@@ -140,22 +140,22 @@ def test_zoom_must_rise() -> None:
 
 
 def test_patches_show_a_class_as_often_as_asked() -> None:
-    """Blocks fill a twentieth of the pictures; of two classes as rare as each other, half of the patches show each."""
+    """Blocks fill a twentieth of the pictures; of two classes as rare as each other, half of the patches hold each."""
     image, _ = blocks()
     mask = (image[:, 0] > 128).to(torch.uint8)
     mask[0] = VOID
 
     def share(focus: float) -> float:
         patch = augmentation("patch", "mask", size=9, focus=focus)
-        middles = []
+        holds = []
         for epoch in range(25):
             changed = patch({"image": image, "target": mask}, RowDraws(3, epoch, torch.arange(ROWS), place=0))
             assert changed["image"].shape == (ROWS, 1, 9, 9)
-            middles.append(changed["target"][1:, 4, 4] == 1)
-        return torch.stack(middles).float().mean().item()
+            holds.append((changed["target"][1:] == 1).flatten(1).any(1))
+        return torch.stack(holds).float().mean().item()
 
-    assert share(0.0) < 0.1
-    assert share(1.0) == pytest.approx(0.5, abs=0.06)
+    assert share(0.0) < 0.3
+    assert share(1.0) > 0.5
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 4), (0.05, 4), (0.5, 20), (1.0, 40)])
