@@ -1,7 +1,8 @@
 """The contract of a baseline: the plain answer that a network must beat.
 
 A plug-in file holds a docstring, `KINDS` (the Outcome kinds it can answer), `INPUTS` (the input kinds it reads; it is
-asked only where it reads all of them), and `predict(train, target, test, ask) -> Answer`: fit on the packed training
+asked only where it reads all of them), optionally `fits(specs) -> bool` (whether columns like these are what it is
+for), and `predict(train, target, test, ask) -> Answer`: fit on the packed training
 arrays and the encoded target, answer for the test arrays in the layout of Outcome.prediction. scikit-learn is
 imported inside `predict`: it costs two seconds.
 Shape legend: N rows, K classes, L labels, T targets, Q levels, F features, H steps ahead, C channels.

@@ -7,31 +7,36 @@ doi:10.1007/978-3-540-68880-8_32). Legend: N rows, F factors.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
 from dlw.baselines._base import Answer, Ask
 from dlw.baselines._rows import told
-from dlw.specs import Arrays
+from dlw.specs import Arrays, FieldSpec
 
 KINDS = ("values",)
 INPUTS = ("category", "number", "tokens", "labels")
 FACTORS, ROUNDS = 16, 12
 BIAS_DECAY, FACTOR_DECAY = 5.0, 0.12
+LEAST_VALUES = 50
+"""Values from which on a category column may name users or items."""
+
+
+def fits(specs: Mapping[str, FieldSpec]) -> bool:
+    """Say whether two category columns have so many values that they may name users and items."""
+    return "category" in specs and sum(size > LEAST_VALUES for size in specs["category"].sizes) >= 2
 
 
 def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer:
     """Fit the biases, then 16 factors to what they leave, for each target."""
-    rows = told(len(target), ask.of_rows or len(target))
-    spec = ask.specs.get("category")
-    if spec is None or spec.shape[0] < 2:
-        mean_T = np.broadcast_to(target.mean(0, dtype=np.float64), (len(next(iter(test.values()))), ask.size))
-        return Answer(mean_T, f"the mean, for there are no two category columns, of {rows}")
+    spec = ask.specs["category"]
     pair = np.sort(np.argsort(-np.asarray(spec.sizes), kind="stable")[:2])
     sizes = [spec.sizes[place] for place in pair]
     seen_N2, asked_N2 = train["category"][:, pair], test["category"][:, pair]
     answers = [_one(seen_N2, value_N.astype(np.float64), asked_N2, sizes, ask.seed) for value_N in target.T]
     names = " and ".join(spec.columns[place] for place in pair)
+    rows = told(len(target), ask.of_rows or len(target))
     note = f"biases and {FACTORS} factors of {names} by alternating least squares, {rows}"
     return Answer(np.stack(answers, axis=1), note)
 

@@ -49,7 +49,12 @@ def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
     """Return the baselines of the room that answer this kind of outcome and read all of these inputs."""
     inputs = {spec.kind for spec in specs.values()}
     modules = {name: registry.load("baselines", name) for name in registry.names("baselines")}
-    return [name for name, module in modules.items() if kind in module.KINDS and inputs <= set(module.INPUTS)]
+    reading = {name: module for name, module in modules.items() if inputs <= set(module.INPUTS)}
+    return [
+        name
+        for name, module in reading.items()
+        if kind in module.KINDS and (not hasattr(module, "fits") or module.fits(specs))
+    ]
 
 
 def rivals(
