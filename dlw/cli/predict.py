@@ -85,7 +85,7 @@ def predict_cli(
     dlw predict runs/camvid-1 street/ -o streets.parquet --draw drawn/
     dlw predict runs/omniglot-1 letter.png --index letters/
     dlw predict runs/sst2-1 --text "a quiet, moving film"
-    dlw predict runs/shakespeare-1 --text "ROMEO:" -s temperature=0.7 -s max_tokens=300
+    dlw predict runs/play-1 --text "ROMEO:" -s temperature=0.7
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.predict import predict

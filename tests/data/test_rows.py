@@ -182,7 +182,7 @@ AUTO: dict[str, tuple[list[Any], str]] = {
     "row_id": ([1000 * step for step in range(200)], "every row has its own number"),
     "counter": (list(range(7, 207)), "every row has its own number"),
     "code": ([f"K{step:05}" for step in range(200)], "looks like an identifier (200 different values in 200 rows)"),
-    "note": ([f"the customer number {step} was not happy" for step in range(200)], "looks like free text"),
+    "note": ([f"the customer number {step} was not happy" for step in range(200)], "is free text"),
     "same": (["x"] * 200, "is 'x' in every row"),
     "empty": ([None] * 200, "has no values"),
     "tags": ([["a"]] * 200, "are not an input that can be guessed"),

@@ -20,6 +20,7 @@ HISTORY = column([[3, 20], [20, 100], [], None])
 FIELD = identities.build(identities.Settings(), "history", "input")
 
 
+@pytest.mark.withstands("bad inputs", case="D22")
 def test_ids_count_from_one_in_order_and_unknown_ones_are_left_out() -> None:
     state = FIELD.fit(HISTORY)
     assert (state["labels"], state["counts"], state["titles"]) == (["3", "20", "100"], [1, 2, 1], [])

@@ -67,7 +67,7 @@ def test_a_gap_is_no_error() -> None:
 
 
 def test_numbers_have_no_picture_to_be_standardised_by() -> None:
-    with pytest.raises(UsageError, match="standardise: picture has no effect on numbers"):
+    with pytest.raises(UsageError, match="standardise: picture has no effect on a number"):
         network(NUMBER, standardise="picture")
 
 
@@ -78,7 +78,7 @@ def test_noise_is_for_training() -> None:
 
 
 def test_pictures_and_numbers_together_are_refused() -> None:
-    with pytest.raises(UsageError, match="one picture or numbers"):
+    with pytest.raises(UsageError, match="one picture, one series or numbers"):
         autoencoder.build(
             autoencoder.Settings(), {"image": picture((1, 8, 8)), "number": NUMBER}, OutputSpec("error", 1)
         )

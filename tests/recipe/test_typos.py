@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,8 +132,9 @@ def test_the_recipes_themselves_are_right(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("word", "typo"), TYPOS, ids=[f"{word.recipe}-{word.word}-{typo}" for word, typo in TYPOS])
 def test_a_typo_is_refused_at_its_place_with_the_word_meant(word: Word, typo: str, tmp_path: Path) -> None:
     text = put(TEXTS[word.recipe], word, typo)
+    folder = installed_recipes()[word.recipe].parent if word.recipe not in OWN else tmp_path
     with pytest.raises(RecipeError) as caught:
-        check.load_text(text, tmp_path, "typo.yaml")
+        check.load_text(text, folder, "typo.yaml")
     here = [each for each in caught.value.problems if (each.line, each.column) == (word.place.line, word.place.column)]
     meant = [match.group(1) for each in here for match in re.finditer(r"did you mean (\S+)\?", each.message)]
     assert [path.rpartition(".")[2] for path in meant] == [word.word], str(caught.value)
@@ -142,6 +144,9 @@ def test_a_typo_is_refused_at_its_place_with_the_word_meant(word: Word, typo: st
 @pytest.mark.parametrize(("word", "typo"), TYPOS[::60], ids=[typo for _, typo in TYPOS[::60]])
 def test_the_command_says_so_too(word: Word, typo: str, tmp_path: Path) -> None:
     file = tmp_path / "typo.yaml"
+    if word.recipe not in OWN:
+        for beside in installed_recipes()[word.recipe].parent.glob("*.yaml"):
+            shutil.copy(beside, tmp_path)  # it may extend one of them
     file.write_text(put(TEXTS[word.recipe], word, typo), encoding="utf-8")
     command = [sys.executable, "-m", "dlw", "recipe", "check", "typo.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

@@ -19,8 +19,6 @@ PROPERTIES = [f"P{number}" for number in range(1, 15)]
 PROMISES = [f"X{number}" for number in range(1, 13)]
 
 NOT_YET = {
-    "D21": ("fields", "text", "no input is free text: words of a table are categories"),
-    "D22": ("tasks", "recommendation", "no input is an id with a fixed vocabulary: unseen categories count as unknown"),
     "D23": ("sources", "archive", "no source reads archives"),
     "X6": ("sources", "archive", "no source reads archives"),
     "X12": ("exporters", "server", "there is no server"),

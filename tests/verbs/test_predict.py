@@ -231,7 +231,7 @@ def test_no_usable_row_is_an_error(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_pieces_cover_all_rows_once(folder: Path) -> None:
-    reading = _inputs.Reading(None, None, rows_at_once=50)
+    reading = _inputs.Reading(None, None, None, rows_at_once=50)
     pieces = list(_inputs.read_pieces([str(folder / "people.csv")], reading, Heard()))
     assert [len(piece.table) for piece in pieces] == [50, 50, 20]
     assert [piece.row(3) for piece in pieces] == [3, 53, 103]
