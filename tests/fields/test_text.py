@@ -160,33 +160,38 @@ def strange(rng: random.Random) -> str:
     return "".join(rng.choice(kinds)() for _ in range(rng.randrange(30)))
 
 
-def fuzz(seed: int, count: int) -> None:
+def ids(made: text.Text, state: dict[str, Any], texts: list[str]) -> list[list[int]]:
+    array = made.encode(column(*texts), state).array
+    return [row[:length].tolist() for row, length in zip(array, lengths(array, "tokens"), strict=True)]
+
+
+def lost(seed: int, count: int) -> list[tuple[str, str]]:
+    """Return which of `count` strange texts come back with other ids, or other letters where none is unknown or cut."""
     rng = random.Random(seed)
-    made = {tokenizer: field(tokenizer=tokenizer) for tokenizer in text.TRAINED}
-    states = {tokenizer: one.fit(column(*TEXTS, *(strange(rng) for _ in range(20)))) for tokenizer, one in made.items()}
     texts = [strange(rng) for _ in range(count)]
-    for tokenizer, one in made.items():
-        array = one.encode(column(*texts), states[tokenizer]).array
-        found = one.decode(array, states[tokenizer])
-        again = one.encode(column(*found), states[tokenizer]).array
-        np.testing.assert_array_equal(again, array, err_msg=tokenizer)
-        if tokenizer in ("bytes", "bpe"):
-            is_whole = lengths(array, "tokens") < one.settings.max_length
-            assert [a for a, whole in zip(found, is_whole, strict=True) if whole] == [
-                a for a, whole in zip(texts, is_whole, strict=True) if whole
-            ]
+    found = []
+    for tokenizer in text.TRAINED:
+        made = field(tokenizer=tokenizer)
+        state = made.fit(column(*TEXTS, *(strange(rng) for _ in range(20))))
+        before, returned = ids(made, state, texts), back(made, state, *texts)
+        for one, read, old, new in zip(texts, returned, before, ids(made, state, returned), strict=True):
+            is_whole = tokenizer in ("bytes", "bpe") and len(old) < made.settings.max_length
+            if new != old or (is_whole and read != one):
+                found.append((tokenizer, one))
+    return found
 
 
 @pytest.mark.withstands("fuzz: tokenizer text")
 def test_strange_texts_come_back(tally: Tally) -> None:
-    fuzz(0, 1_000)
-    tally(5_000, 5_000)
+    found = lost(0, 1_000)
+    assert found == []
+    tally(1_000 * len(text.TRAINED) - len(found), 5_000)
 
 
 @pytest.mark.slow
-def test_many_strange_texts_come_back() -> None:
-    for seed in range(1, 101):
-        fuzz(seed, 5_000)
+@pytest.mark.parametrize("seed", range(1, 101))
+def test_many_strange_texts_come_back(seed: int) -> None:
+    assert lost(seed, 5_000) == []
 
 
 @pytest.mark.withstands("bad inputs", case="D21")

@@ -86,5 +86,5 @@ def test_every_combination_ends_with_the_same_bytes(tmp_path: Path, family: str,
         folder.mkdir()
         if found := differences(folder, case):
             unequal[case] = found
-    print(unequal)
+    assert unequal == {}
     tally(len(cases) - len(unequal), len(cases))
