@@ -57,12 +57,15 @@ def test_a_wide_beam_finds_the_best_text_of_all(seed: int, power: float) -> None
 
 
 def test_a_beam_is_never_worse_than_the_likeliest_step_by_step() -> None:
-    for seed in range(10):
-        greedy, beam = (
-            texts(table=seed, **how)[0] for how in ({"temperature": 0}, {"beams": 4, "length_penalty": 0.0})
-        )
-        if len(greedy) < 5 and len(beam) < 5:
-            assert score((*beam, END), seed, 0) >= score((*greedy, END), seed, 0) - 1e-9
+    """Of texts that end: one that does not is only written where no beam ends."""
+    compared = 0
+    for seed in range(20):
+        found = (texts(table=seed, **how)[0] for how in ({"temperature": 0}, {"beams": 4, "length_penalty": 0.0}))
+        greedy, beam = ((*text, END) for text in found)
+        if len(greedy) <= 5:
+            assert score(beam, seed, 0) >= score(greedy, seed, 0) - 1e-9
+            compared += 1
+    assert compared > 5
 
 
 def test_draws_follow_seed_and_row_alone() -> None:

@@ -190,11 +190,12 @@ def test_encoding_is_a_pure_function_of_each_row(field: str, role: str, name: st
         chosen = pa.array(rows, pa.int64())
         return made.encode(column(name).take(chosen), state, *beside(field, chosen)).array
 
-    steps = made.spec(state).is_ragged
+    spec, steps = made.spec(state), made.spec(state).is_ragged
     for row in range(6):
         alone = encoded([row])[0]
         same = whole[row, : len(alone)] if steps else whole[row]
         np.testing.assert_array_equal(alone, same)
+        assert not steps or lengths(alone[None], spec.kind) == lengths(whole[row : row + 1], spec.kind)
     np.testing.assert_array_equal(encoded([5, 4, 3, 2, 1, 0])[::-1], whole)
     assert encoded([]).shape[2 if steps else 1 :] == whole.shape[2 if steps else 1 :]
     assert len(encoded([])) == 0
