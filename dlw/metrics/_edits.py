@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 Cut = Callable[[str], Sequence[str]]
@@ -37,5 +38,4 @@ def counts(outcome: Outcome, cut: Cut) -> tuple[np.ndarray, np.ndarray]:
 def rate(outcome: Outcome, cut: Cut, weight_RN: np.ndarray) -> np.ndarray:
     """Return edits over parts of the truth, float64 [R], NaN where the truth is empty."""
     edits_N, parts_N = counts(outcome, cut)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight_RN @ parts_N > 0, (weight_RN @ edits_N) / (weight_RN @ parts_N), np.nan)
+    return ratio(weight_RN @ edits_N, weight_RN @ parts_N)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 TOKENS, CHARACTERS = 0, 1
 
 
-def per_unit(outcome: Outcome, unit: int, weight_RN: np.ndarray | None) -> np.ndarray:
-    """Return nats per token or character, float64 [R], under R sets of window weights (None: each once); NaN where
-    there are none."""
-    weight_RN = np.ones((1, len(outcome.prediction))) if weight_RN is None else weight_RN
-    units_R = weight_RN @ outcome.target[:, unit]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(units_R > 0, weight_RN @ outcome.prediction / units_R, np.nan)
+def per_unit(outcome: Outcome, unit: int, weight_RN: np.ndarray) -> np.ndarray:
+    """Return nats per token or character, float64 [R], under R sets of window weights; NaN where there are none."""
+    return ratio(weight_RN @ outcome.prediction, weight_RN @ outcome.target[:, unit])

@@ -16,9 +16,3 @@ def f_measures(outcome: Outcome, kind: str) -> np.ndarray:
         scorer.score(truth, text)[kind].fmeasure for text, truth in zip(outcome.prediction, outcome.target, strict=True)
     ]
     return np.array(found, np.float64)
-
-
-def mean(values_N: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the weighted mean, NaN without rows."""
-    weight = np.ones(len(values_N)) if weight is None else weight
-    return float(weight @ values_N / weight.sum()) if weight.sum() else float("nan")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._edits import rate
+from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
@@ -18,5 +19,4 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
     """Return the rate over all rows together, as torchmetrics does."""
-    weight_N = np.ones(len(outcome.target)) if weight is None else weight
-    return float(resampled(outcome, weight_N[None])[0])
+    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._rouge import f_measures, mean
+from dlw.metrics._rouge import f_measures
+from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
