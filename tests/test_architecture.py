@@ -206,9 +206,7 @@ def test_one_place_catches_everything() -> None:
         # Cleaning up and raising again is not catching.
         if not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
     }
-    # The library behind the second raises nothing more exact.
-    assert {place.partition(":")[0] for place in users} == {"cli/main.py", "fields/_tokenizers.py"}
-    assert len(users) == 2
+    assert [place.partition(":")[0] for place in users] == ["cli/main.py"]
 
 
 def test_print_is_left_to_the_command_line() -> None:

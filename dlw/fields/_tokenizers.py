@@ -116,7 +116,10 @@ class Reader:
         tokenizer.encode_special_tokens = True  # "[SEP]" inside a text is text
         self._tokenizer = tokenizer
         self._is_byte_level = '"ByteLevel"' in json.dumps(json.loads(content).get("decoder"))
-        self.size: int = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 2
+        places = tokenizer.get_vocab(with_added_tokens=True).values()
+        if not places:
+            raise ValueError("it has no tokens")
+        self.size: int = max(places) + 2
         """Ids run from 1 to this, excluded."""
 
     def encode(self, texts: Sequence[str], most: int, *, is_framed: bool) -> Iterator[tuple[np.ndarray, bool]]:
@@ -200,8 +203,12 @@ def problem_of(content: str) -> str | None:
     """Say why a text is not the JSON of a tokenizer, None if it is one."""
     try:
         reader(content)
-    except Exception as error:  # noqa: BLE001 - the library raises nothing more exact
-        return str(error) or type(error).__name__
+    except ValueError as error:
+        return str(error)
+    except Exception as error:
+        if type(error) is Exception:  # the library raises nothing more exact; anything else is a bug
+            return str(error)
+        raise
     return None
 
 

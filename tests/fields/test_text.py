@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from dlw.errors import DataError, UsageError
-from dlw.fields import text
+from dlw.fields import _tokenizers, text
 from dlw.fields._tokenizers import UNKNOWN
 from dlw.ragged import lengths
 from tests.withstood import Tally
@@ -137,10 +137,17 @@ def test_a_tokenizer_is_read_from_a_file_and_kept(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(learned, encoding="utf-8")
     states = [field(tokenizer=str(path)).fit(column(*TEXTS)) for path in (tmp_path, tmp_path / "tokenizer.json")]
     assert [state["tokenizer"] for state in states] == [learned, learned]
-    for content, told in (("{}", "is not a tokenizer"), (None, "cannot be read")):
+    empty = '{"version": "1.0", "model": {"type": "WordLevel", "vocab": {}, "unk_token": "x"}}'
+    for content, told in (("{}", "is not a tokenizer"), (empty, "it has no tokens"), (None, "cannot be read")):
         (tmp_path / "tokenizer.json").unlink() if content is None else (tmp_path / "tokenizer.json").write_text(content)
         with pytest.raises(DataError, match=told):
             field(tokenizer=str(tmp_path)).fit(column(*TEXTS))
+
+
+def test_a_bug_is_not_taken_for_a_bad_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tokenizers, "reader", lambda content: content.nothing)
+    with pytest.raises(AttributeError):
+        _tokenizers.problem_of("{}")
 
 
 def test_a_package_that_is_not_there_is_told() -> None:
