@@ -146,7 +146,7 @@ class Series:
         if self.settings.layout == "channels":
             if cells.names:
                 raise DataError(f"column {self.name}: layout: channels is for lists of lists, these are records")
-            return [None if row is None else row.T for row in cells.rows], ()
+            return [None if row is None else row.T.copy() for row in cells.rows], ()
         return cells.rows, cells.names
 
     def _problem(self, array: np.ndarray | None, state: State) -> str:

@@ -31,6 +31,11 @@ def test_channels_outside_are_turned_inside() -> None:
     assert field.decode(array, state) == rows.to_pylist()
 
 
+def test_statistics_are_of_channels_where_there_are_as_many_steps() -> None:
+    rows = column([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])
+    assert made(layout="channels").fit(rows)["statistics"]["mean"] == [3.5, 5.5]
+
+
 def test_a_given_length_keeps_the_last_steps_and_fills_the_front() -> None:
     field = made(length=3)
     rows = column([[1.0, 2.0, 3.0, 4.0], [5.0]])
