@@ -108,12 +108,13 @@ def _shallow(folder: Path, depth: int) -> Iterator[Path]:
             yield folder / entry.name
 
 
-def find(paths: Sequence[str], suffixes: Sequence[str], listener: Listener) -> dict[str, list[Path]]:
+def find(paths: str | Sequence[str], suffixes: Sequence[str], listener: Listener) -> dict[str, list[Path]]:
     """Return the files of each split.
 
     One file without a split is "train". Of several files, either all name a split or none does; in a folder those that
     name none are left out, and told, when others do.
     """
+    paths = [paths] if isinstance(paths, str) else paths
     files: list[Path] = []
     is_listed = True
     for text in paths:

@@ -42,8 +42,7 @@ def claims(path: Path) -> bool:
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the annotations of each split."""
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
-    found = find(paths, SUFFIXES, listener)
+    found = find(settings.path, SUFFIXES, listener)
     return {
         split: objects_table([row for file in files for row in _read(file, settings.pictures, listener)])
         for split, files in found.items()

@@ -43,9 +43,8 @@ def claims(path: Path) -> bool:
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the files of each split; a column that is text in one file is text in all."""
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
     options = settings.model_dump(exclude={"path", "text"})
-    found = find(paths, SUFFIXES, listener)
+    found = find(settings.path, SUFFIXES, listener)
     tables = {file: read(file, text=settings.text, **options) for files in found.values() for file in files}
     words = {name for table in tables.values() for name in table.column_names if is_text(table, name)}
     for file, table in tables.items():

@@ -72,8 +72,7 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
 
 def open_questions(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read rows to answer: of a log one row per user, with everything so far as history; others as they are."""
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
-    (files,) = find(paths, SUFFIXES, listener).values()
+    (files,) = find(settings.path, SUFFIXES, listener).values()
     table = join([(file, _table(file)) for file in files])
     if settings.rows == "interactions" or HISTORY in table.column_names:
         return {"train": _joined(table, _side(settings, must_exist=False), settings)}
@@ -144,8 +143,7 @@ class _Rows:
 
 def _read(settings: Settings, listener: Listener) -> tuple[pa.Table, np.ndarray]:
     """Return the log and the split of each row, 0 where it is train."""
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
-    found = find(paths, SUFFIXES, listener)
+    found = find(settings.path, SUFFIXES, listener)
     parts = [(file, _table(file)) for split in SPLITS for file in found.get(split, [])]
     of_part = [SPLITS.index(split) for split in SPLITS for _ in found.get(split, [])]
     log = join(parts)

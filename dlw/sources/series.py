@@ -131,8 +131,7 @@ def open_questions(settings: Settings, cache: Path, listener: Listener) -> dict[
 
 
 def _read(settings: Settings, listener: Listener) -> dict[str, pa.Table]:
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
-    found = find(paths, SUFFIXES, listener)
+    found = find(settings.path, SUFFIXES, listener)
     return {split: join([(file, read(file)) for file in files]) for split, files in found.items()}
 
 

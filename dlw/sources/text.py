@@ -46,8 +46,7 @@ def claims(path: Path) -> bool:
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the files of each split."""
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
-    found = find(paths, SUFFIXES, listener)
+    found = find(settings.path, SUFFIXES, listener)
     return {split: join([(file, _read(file, settings)) for file in files]) for split, files in found.items()}
 
 

@@ -51,8 +51,7 @@ def claims(path: Path) -> bool:
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the files of each split and turn their rows into windows."""
-    paths = [settings.path] if isinstance(settings.path, str) else settings.path
-    found = find(paths, SUFFIXES, listener)
+    found = find(settings.path, SUFFIXES, listener)
     tables = {split: join([(file, read(file)) for file in files]) for split, files in found.items()}
     return {split: _windows(table, split, settings, listener) for split, table in tables.items()}
 
