@@ -1,4 +1,4 @@
-"""Long tables of recordings (machines, patients, series): reading them, and what a window may rely on.
+"""Long tables of recordings (machines, patients, users): reading them, and what a window may rely on.
 
 Shape legend: N rows of the table.
 """
@@ -13,31 +13,18 @@ import numpy as np
 
 from dlw.columns import to_codes
 from dlw.errors import DataError, did_you_mean
-from dlw.sources._tables import check_names
+from dlw.sources import _csv_files, _parquet_files
+from dlw.sources._files import has_suffix
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".parquet", ".pq", ".csv")
+SUFFIXES = (*_parquet_files.SUFFIXES, *_csv_files.SUFFIXES)
 
 
 def read(path: Path) -> pa.Table:
     """Return a Parquet or CSV file as a table; DataError where it is none or two columns have one name."""
-    import pyarrow as pa
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
-
-    try:
-        if path.suffix.lower() == ".csv":
-            table = pc.read_csv(path)
-        else:
-            file = pq.ParquetFile(path)
-            check_names(file.schema_arrow.names, path)
-            table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable table: {str(error).splitlines()[0]}") from error
-    check_names(table.column_names, path)
-    return table
+    return _csv_files.read(path) if has_suffix(path, _csv_files.SUFFIXES) else _parquet_files.read(path)
 
 
 def check_columns(table: pa.Table, split: str, wanted: Sequence[str], problems: Sequence[str] = ()) -> None:

@@ -18,14 +18,13 @@ from dlw.columns import one_array, to_codes
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
-from dlw.sources._csv_files import read
 from dlw.sources._files import SPLITS, find
-from dlw.sources._tables import check_names, join
+from dlw.sources._recordings import SUFFIXES, check_columns, read
+from dlw.sources._tables import join
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 HISTORY, NEXT = "history", "next"
 Inside = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")]
 """A file below the folder of the log."""
@@ -73,7 +72,7 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
 def open_questions(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read rows to answer: of a log one row per user, with everything so far as history; others as they are."""
     (files,) = find(settings.path, SUFFIXES, listener).values()
-    table = join([(file, _table(file)) for file in files])
+    table = join([(file, read(file)) for file in files])
     if settings.rows == "interactions" or HISTORY in table.column_names:
         return {"train": _joined(table, _side(settings, must_exist=False), settings)}
     _check_columns(table, settings, files[0])
@@ -144,7 +143,7 @@ class _Rows:
 def _read(settings: Settings, listener: Listener) -> tuple[pa.Table, np.ndarray]:
     """Return the log and the split of each row, 0 where it is train."""
     found = find(settings.path, SUFFIXES, listener)
-    parts = [(file, _table(file)) for split in SPLITS for file in found.get(split, [])]
+    parts = [(file, read(file)) for split in SPLITS for file in found.get(split, [])]
     of_part = [SPLITS.index(split) for split in SPLITS for _ in found.get(split, [])]
     log = join(parts)
     _check_columns(log, settings, parts[0][0])
@@ -153,27 +152,10 @@ def _read(settings: Settings, listener: Listener) -> tuple[pa.Table, np.ndarray]
 
 def _check_columns(log: pa.Table, settings: Settings, path: Path) -> None:
     wanted = [settings.user, settings.item, *([settings.time] if settings.time else [])]
-    missing = [name for name in wanted if name not in log.column_names]
-    if missing:
-        told = ", ".join(f"{name}{did_you_mean(name, log.column_names)}" for name in missing)
-        raise DataError(f"{path}: no column {told} (there are {', '.join(log.column_names[:30])})")
+    check_columns(log, str(path), wanted)
     for name in wanted:
         if log[name].null_count:
             raise DataError(f"column {name}: {log[name].null_count} values are missing; a log needs them all")
-
-
-def _table(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return read(path)
-    try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable table: {str(error).splitlines()[0]}") from error
-    check_names(table.column_names, path)
-    return table
 
 
 def _ordered(log: pa.Table, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +195,7 @@ def _side(settings: Settings, *, must_exist: bool = True) -> dict[str, pa.Table]
             if must_exist:
                 raise DataError(f"side.{by}: {folder / name}: no such file")
             continue
-        table = _table(folder / name)
+        table = read(folder / name)
         if by not in table.column_names:
             raise DataError(f"{folder / name}: no column {by}{did_you_mean(by, table.column_names)}")
         tables[by] = table
