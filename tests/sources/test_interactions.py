@@ -47,7 +47,11 @@ def test_splits_named_by_files_are_kept(tmp_path: Path) -> None:
 def test_a_history_never_looks_ahead(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", [("a", 1, 1), ("a", 2, 9)])
     write(tmp_path / "test.csv", [("a", 3, 3)])
-    with pytest.raises(DataError, match="user a: an interaction of the train split comes after one that is to be judg"):
+    with pytest.raises(DataError, match="user a: an interaction of the train split comes after one of the test split"):
+        opened(tmp_path)
+    write(tmp_path / "train.csv", [("a", 1, 1)])
+    write(tmp_path / "validation.csv", [("a", 2, 9)])
+    with pytest.raises(DataError, match="user a: an interaction of the validation split comes after one of the test"):
         opened(tmp_path)
 
 
@@ -87,8 +91,20 @@ def test_rows_to_answer_hold_everything_so_far(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", [("a", 1, 2), ("b", 5, 1), ("a", 2, 1)])
     asked = open_questions(Settings(path=str(log), side={"item_id": "films.csv"}, title="title"), tmp_path, Silent())
     assert asked["train"].to_pylist() == [{"user_id": "a", "history": [2, 1]}, {"user_id": "b", "history": [5]}]
+    (tmp_path / "parts").mkdir()
+    write(tmp_path / "parts/train.csv", [("a", 1, 2)]), write(tmp_path / "parts/test.csv", [("a", 2, 1)])
+    parts = open_questions(Settings(path=str(tmp_path / "parts")), tmp_path, Silent())
+    assert parts["train"].to_pylist() == [{"user_id": "a", "history": [2, 1]}]
     own = write(tmp_path / "own.csv", [("1 2",)], "history")
     assert open_questions(Settings(path=str(own)), tmp_path, Silent())["train"].to_pylist() == [{"history": "1 2"}]
+
+
+def test_ids_of_another_type_are_joined_as_text_and_a_gap_is_no_title(tmp_path: Path) -> None:
+    write(tmp_path / "films.csv", [(1, "Alien"), (2, "")], "item_id,title")
+    log = write(tmp_path / "log.csv", [("a", 1, 1), ("a", 2, 2), ("a", "x", 3)])
+    found = opened(log, side={"item_id": "films.csv"}, title="title")["test"][0]
+    assert found["history"] == [{"id": "1", "title": "Alien"}, {"id": "2", "title": None}]
+    assert found["next"] == [{"id": "x", "title": None}]
 
 
 def test_a_wrong_column_and_a_gap_are_named(tmp_path: Path) -> None:
@@ -97,3 +113,5 @@ def test_a_wrong_column_and_a_gap_are_named(tmp_path: Path) -> None:
         opened(log, user="user")
     with pytest.raises(DataError, match="column item_id: 1 values are missing"):
         opened(log)
+    with pytest.raises(DataError, match="log: has no rows"):
+        opened(write(tmp_path / "log.csv", []))
