@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dlw.errors import DataError
-from dlw.sources._recordings import extents, numbers
+from dlw.sources._recordings import check_moments, extents, numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,8 +134,10 @@ def bordered(line: Timeline, borders: Mapping[Split, float]) -> Timeline:
     return replace(line, split_P=split_P)
 
 
-def merged(lines: Mapping[Split, Timeline], order: str) -> Timeline:
-    """Join the parts that splits hold of the same recordings; DataError where a later split comes before an earlier."""
+def merged(lines: Mapping[Split, Timeline], order: str, *, may_repeat: bool) -> Timeline:
+    """Join the parts that splits hold of the same recordings; DataError where a later split comes before an earlier, or
+    two splits hold one moment that may not repeat.
+    """
     import pyarrow as pa
 
     parts = list({id(line.table): line for line in lines.values()}.values())
@@ -143,6 +145,7 @@ def merged(lines: Mapping[Split, Timeline], order: str) -> Timeline:
         raise DataError("continues: has no meaning with a `step` that leaves gaps; join the files first")
     split = pa.array(np.concatenate([line.split_P for line in parts]))
     table = pa.concat_tables([line.table for line in parts], promote_options="permissive").append_column("", split)
+    check_moments(table, "all splits", parts[0].by, order, may_repeat=may_repeat)
     line = timeline(table, "all splits", parts[0].by, order, None)
     split_P = line.table[""].to_numpy()
     is_back_P = (np.diff(split_P, prepend=0) < 0) & (np.arange(len(split_P)) > line.start_P)

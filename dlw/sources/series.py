@@ -93,18 +93,21 @@ def claims(path: Path) -> bool:
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the files of each split and turn their rows into windows."""
-    tables = _read(settings, listener)
+    found = find(settings.path, SUFFIXES, listener)
+    tables = {split: join([(file, read(file)) for file in files]) for split, files in found.items()}
     lines = {split: _timeline(tables[split], split, settings) for split in SPLITS if split in tables}
     made: dict[Split, Timeline] = {}
     if settings.borders:
-        made = {split: bordered(lines["train"], settings.borders) for split in settings.borders}
         twice = [split for split in settings.borders if split != "train" and split in lines]
+        if "train" not in lines:
+            raise DataError("borders: cut the file of train, and there is none")
         if twice:
             raise DataError(f"borders: {twice[0]} is cut from train, but there is a file of that split, too")
+        made = dict.fromkeys(settings.borders, bordered(lines["train"], settings.borders))
     for split, line in lines.items():
         made.setdefault(split, replace(line, split_P=np.full(len(line.row_P), SPLITS.index(split))))
     if settings.continues:
-        whole = merged(made, settings.order)
+        whole = merged(made, settings.order, may_repeat=settings.repeated == "keep")
         made = dict.fromkeys(made, whole)
     return {split: _windows(made[split], split, settings, listener) for split in SPLITS if split in made}
 
@@ -113,10 +116,10 @@ def open_questions(settings: Settings, cache: Path, listener: Listener) -> dict[
     """Return the windows to predict from: the one that ends with the last values of each recording, where steps ahead
     are forecast or only last windows were tested, else all.
     """
-    parts = list(_read(settings, listener).values())
-    table = join([(Path(str(place)), part) for place, part in enumerate(parts)])
+    found = find(settings.path, SUFFIXES, listener)
+    table = join([(file, read(file)) for files in found.values() for file in files])
     present = {name: largest for name, largest in settings.cap.items() if name in table.column_names}
-    settings = settings.model_copy(update={"cap": present, "every": 1, "borders": {}})
+    settings = settings.model_copy(update={"cap": present})
     line = _timeline(table, "input", settings)
     values_PC = line.spread(np.stack([numbers(line.table, name, "input") for name in settings.columns], axis=1))
     is_end_P = (line.row_P >= 0) & ~np.isnan(values_PC).all(1)
@@ -128,11 +131,6 @@ def open_questions(settings: Settings, cache: Path, listener: Listener) -> dict[
         raise DataError(f"input: {settings.known} must be known for {settings.ahead} steps after the last values")
     ends_E = _long_enough(line, np.flatnonzero(is_end_P), "input", settings, listener)
     return {"test": _cut(line, ends_E, "input", settings)}
-
-
-def _read(settings: Settings, listener: Listener) -> dict[str, pa.Table]:
-    found = find(settings.path, SUFFIXES, listener)
-    return {split: join([(file, read(file)) for file in files]) for split, files in found.items()}
 
 
 def _timeline(table: pa.Table, split: str, settings: Settings) -> Timeline:

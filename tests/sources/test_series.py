@@ -59,9 +59,18 @@ def test_files_of_the_same_recordings_continue_one_another(tmp_path: Path) -> No
     write(tmp_path, "test", 4, 2)
     assert steps(opened(tmp_path, continues=True)["test"], "history")[:2] == [[102, 103, 104], [103, 104, 105]]
     assert steps(opened(tmp_path, partial=True)["test"], "history")[:2] == [[104], [104, 105]]
+    write(tmp_path, "test", 3, 2)
+    with pytest.raises(DataError, match="column t: .* unit a has 3 twice"):
+        opened(tmp_path, continues=True)
     write(tmp_path, "test", -9, 2)
     with pytest.raises(DataError, match="comes before one of an earlier split"):
         opened(tmp_path, continues=True)
+
+
+def test_borders_need_a_file_to_cut(tmp_path: Path) -> None:
+    write(tmp_path, "test"), write(tmp_path, "validation")
+    with pytest.raises(DataError, match="borders: cut the file of train, and there is none"):
+        opened(tmp_path, borders={"train": 5})
 
 
 def test_absent_moments_are_gaps(tmp_path: Path) -> None:
