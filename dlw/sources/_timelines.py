@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlw.errors import DataError
+from dlw.sources._files import SPLITS, Split
 from dlw.sources._recordings import check_moments, extents, numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 NO_SPLIT = len(SPLITS)
 LEAST_SPREAD = 1e-3
 FARTHEST = 20.0

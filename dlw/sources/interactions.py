@@ -75,7 +75,7 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
     spans = {split: _judged(start_N, np.flatnonzero(split_N == code)) for code, split in enumerate(SPLITS)}
     spans["train"] = _learned(*np.unique(start_N[split_N == 0], return_counts=True), settings.length)
     items = _items(log, side, settings)
-    tables = {}
+    tables: dict[str, pa.Table] = {}
     for split, (start_R, stop_R, first_R, last_R) in spans.items():
         if len(start_R):
             rows = {HISTORY: _lists(items, start_R, stop_R), NEXT: _lists(items, first_R, last_R)}
@@ -193,7 +193,7 @@ def _side(settings: Settings, *, must_exist: bool = True) -> dict[str, pa.Table]
     """Return the tables to join by the column they share with the log; those that need not be there may be missing."""
     first = Path(settings.path if isinstance(settings.path, str) else settings.path[0])
     folder = first if first.is_dir() else first.parent
-    tables = {}
+    tables: dict[str, pa.Table] = {}
     for by, name in settings.side.items():
         if not (folder / name).is_file():
             if must_exist:

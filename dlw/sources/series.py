@@ -18,10 +18,10 @@ from pydantic import Field, model_validator
 from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
-from dlw.sources._files import find
+from dlw.sources._files import SPLITS, Split, find
 from dlw.sources._recordings import SUFFIXES, check_columns, check_moments, numbers, read
 from dlw.sources._tables import join
-from dlw.sources._timelines import NO_SPLIT, SPLITS, Split, Timeline, bordered, merged, timeline
+from dlw.sources._timelines import NO_SPLIT, Timeline, bordered, merged, timeline
 
 if TYPE_CHECKING:
     import pyarrow as pa

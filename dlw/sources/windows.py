@@ -8,7 +8,7 @@ keep a group's windows together in a split, split by group (`splits: {type: grou
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -16,14 +16,12 @@ from pydantic import Field
 from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
-from dlw.sources._files import find
+from dlw.sources._files import Split, find
 from dlw.sources._recordings import SUFFIXES, check_columns, check_moments, extents, numbers, read
 from dlw.sources._tables import join
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Split = Literal["train", "validation", "test"]
 
 
 class Settings(SourceSettings):

@@ -60,7 +60,7 @@ def test_files_of_the_same_recordings_continue_one_another(tmp_path: Path) -> No
     assert steps(opened(tmp_path, continues=True)["test"], "history")[:2] == [[102, 103, 104], [103, 104, 105]]
     assert steps(opened(tmp_path, partial=True)["test"], "history")[:2] == [[104], [104, 105]]
     write(tmp_path, "test", 3, 2)
-    with pytest.raises(DataError, match="column t: .* unit a has 3 twice"):
+    with pytest.raises(DataError, match=r"column t: .* unit a has 3 twice"):
         opened(tmp_path, continues=True)
     write(tmp_path, "test", -9, 2)
     with pytest.raises(DataError, match="comes before one of an earlier split"):
