@@ -9,9 +9,11 @@ import pytest
 
 from dlw.cli.completions import command_tree
 from dlw.cli.reference import BEGIN, END, render
+from dlw.recipe.find import installed_recipes
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
+FOUND = installed_recipes()
 
 
 def _block(mark: str) -> str:
@@ -42,6 +44,16 @@ def test_every_file_it_names_is_there() -> None:
     assert named
     missing = [name for name in sorted(named) if not (ROOT / name.rstrip(".")).exists()]
     assert not missing
+
+
+def test_scores_name_every_recipe_and_say_which_are_not_measured() -> None:
+    """In the same words as the head of the recipe."""
+    scores = PAGE.partition("<!-- scores -->")[2].partition("<!-- end of the scores -->")[0]
+    heads = {name: path.read_text(encoding="utf-8").partition("recipe: 1")[0] for name, path in FOUND.items()}
+    (unmeasured,) = re.findall(r"^Not measured yet: (.*?)\.$", scores, re.DOTALL | re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", unmeasured)) == {n for n, head in heads.items() if "Not measured yet" in head}
+    rows = re.findall(r"^\| (`.*?`) \|", scores, re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", " ".join([*rows, unmeasured]))} == set(FOUND)
 
 
 def _commands() -> list[str]:
