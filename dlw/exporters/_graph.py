@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch._dynamo
@@ -59,12 +60,7 @@ def trace(predictor: nn.Module, example: Arrays, ragged: Collection[str] = ()) -
         {0: rows, 1: Dim(f"steps_{place}", min=LEAST_STEPS)} if name in ragged else {0: rows}
         for place, name in enumerate(tensors)
     ]
-    torch._dynamo.reset()  # else a scan that was traced before, with a fixed number of steps, would be taken again
-    with quiet(), torch.no_grad():
-        try:
-            program = torch.export.export(module, tuple(tensors.values()), dynamic_shapes=(tuple(free),))
-        except RuntimeError as error:
-            raise RunError(f"the network cannot be traced for any number of rows: {error}") from error
+    program = exported(module, tuple(tensors.values()), (tuple(free),))
     for name, node in zip(names, program.graph.output_node().args[0], strict=True):
         shape = tuple(node.meta["val"].shape)
         wanted = tuple(
@@ -73,10 +69,24 @@ def trace(predictor: nn.Module, example: Arrays, ragged: Collection[str] = ()) -
         )
         if isinstance(shape[0], int) or shape[1:] != wanted[1:]:
             raise RunError(f"answer {name} is traced with shape {shape}: its number of rows must stay free")
+    return Traced(program, tuple(tensors), names)
+
+
+def exported(module: nn.Module, example: tuple[Tensor, ...], free: Any) -> ExportedProgram:
+    """Return a module as a program in which the axes of `free` (torch.export's dynamic_shapes) have any size.
+
+    Raises RunError where something in it ties them to the example's.
+    """
+    torch._dynamo.reset()  # else a scan that was traced before, with a fixed number of steps, would be taken again
+    with quiet(), torch.no_grad():
+        try:
+            program = torch.export.export(module, example, dynamic_shapes=free)
+        except RuntimeError as error:
+            raise RunError(f"the network cannot be traced for any number of rows and steps: {error}") from error
     for part in program.graph_module.modules():
         for node in part.graph.nodes:
             node.meta.pop("stack_trace", None)  # holds source paths of this machine
-    return Traced(program, tuple(tensors), names)
+    return program
 
 
 @contextmanager

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from dlw.errors import RunError
-from dlw.exporters._graph import quiet
+from dlw.exporters._graph import exported
 from dlw.specs import Arrays
 
 LOGITS, TOKENS = "logits", "tokens"
@@ -100,13 +99,4 @@ def _export(module: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> Export
         {axis: Dim.DYNAMIC for axis, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)) if a != b}
         for one, other in zip(small, large, strict=True)
     )
-    shapes = (free,) if isinstance(module, Begin) else (free[0], free[1:])
-    with quiet(), torch.no_grad():
-        try:
-            program = torch.export.export(module, large, dynamic_shapes=shapes)
-        except RuntimeError as error:
-            raise RunError(f"the network cannot be traced for any number of rows and steps: {error}") from error
-    for part in program.graph_module.modules():
-        for node in part.graph.nodes:
-            node.meta.pop("stack_trace", None)  # holds source paths of this machine
-    return program
+    return exported(module, large, (free,) if isinstance(module, Begin) else (free[0], free[1:]))
