@@ -15,6 +15,7 @@ from dlw.errors import UsageError
 from dlw.runs.disk import write_atomic
 from dlw.specs import Arrays, FieldSpec
 from dlw.tasks._base import Task
+from dlw.verbs._report.html import text
 
 WIDTH, HEIGHT, LEFT, GAP = 720, 120, 64, 26
 MOST_PANELS = 12
@@ -71,7 +72,7 @@ def _panel(name: str, given_T: np.ndarray, layer: np.ndarray) -> str:
         across = LEFT + (WIDTH - LEFT - 8) * step / max(total - 1, 1)
         return f"{across:.1f},{GAP / 2 + HEIGHT * (1 - (value - low) / span):.1f}"
 
-    drawn = [f'<text x="4" y="{GAP / 2 + HEIGHT / 2:.0f}">{_escaped(name)}</text>']
+    drawn = [f'<text x="4" y="{GAP / 2 + HEIGHT / 2:.0f}">{text(name)}</text>']
     drawn += [f'<text x="4" y="{y:.0f}" fill="{GIVEN}">{value:.4g}</text>' for y, value in ((GAP, high), (HEIGHT, low))]
     if not is_forecast:
         worst = float(np.nanmax(layer, initial=0.0)) or 1.0
@@ -103,7 +104,3 @@ def _line(points: Sequence[tuple[int, float]], at: Callable[[float, float], str]
             parts[-1].append(at(step, float(value)))
     style = f'fill="none" stroke="{colour}" stroke-width="1.5"'
     return "".join(f'<polyline points="{" ".join(part)}" {style}/>' for part in parts if part)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

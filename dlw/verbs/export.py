@@ -158,7 +158,9 @@ def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit:
     disk.write_new(folder / BUNDLE_FILE, [json.dumps(manifest, indent=1).encode()])
     parity = prove(trained.predictor, rows, folder, limit, ragged)
     disk.write_new(folder / PARITY_FILE, [json.dumps({"split": split, **parity}, indent=1).encode()])
-    disk.write_new(folder / "README.md", [_readme(manifest, exporter, parity).encode()])
+    use = exporter.writer_usage if trained.task.output.is_written else exporter.usage
+    usage = use(_signature(rows, ragged), tuple(answers))
+    disk.write_new(folder / "README.md", [_readme(manifest, usage, parity).encode()])
     return parity
 
 
@@ -229,15 +231,12 @@ def _signature(arrays: Arrays, ragged: Collection[str]) -> dict[str, Any]:
     return {name: {"dtype": str(array.dtype), "shape": ["rows", *sizes[name]]} for name, array in arrays.items()}
 
 
-def _readme(manifest: dict[str, Any], exporter: Any, parity: dict[str, Any]) -> str:
+def _readme(manifest: dict[str, Any], usage: str, parity: dict[str, Any]) -> str:
     described = "\n".join(
         f"- {side} `{name}`: {entry['dtype']} [{', '.join(map(str, entry['shape']))}]"
         for side, entries in (("input", manifest["inputs"]), ("answer", manifest["answers"]))
         for name, entry in entries.items()
     )
-    is_writer = set(getattr(exporter, "WRITER_FILES", ())) <= set(manifest["files"]) - set(exporter.FILES)
-    use = exporter.writer_usage if is_writer and hasattr(exporter, "WRITER_FILES") else exporter.usage
-    usage = use(manifest["inputs"], tuple(manifest["answers"]))
     return f"""# {manifest["name"]}, exported as {manifest["format"]}
 
 Written by dlw {manifest["dlw"]} from step {manifest["step"]}. The largest difference from the trained network on
