@@ -80,6 +80,10 @@ class Task(Protocol):
         """Lay answers beside the encoded target for the metrics."""
         ...
 
+    def protocol(self, outcome: Outcome) -> tuple[str, ...]:
+        """Say, a sentence each, what of the task's settings a reader of the scores must know: of searches, windows."""
+        return ()
+
     def calibrate(self, outcome: Outcome) -> dict[str, float | dict[str, float]]:
         """Return options of the task that are found on the validation split, kept with the checkpoint."""
         return {}

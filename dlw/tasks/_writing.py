@@ -11,10 +11,12 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from dlw.errors import DataError
-from dlw.specs import FieldSpec
+from dlw.specs import FieldSpec, Outcome
 from dlw.tasks._base import TaskSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "seed")
@@ -91,6 +93,12 @@ def judged_tokens(nats: Tensor, target: Tensor, characters: np.ndarray) -> dict[
         "tokens": (target != 0).sum(dim=1).float(),
         "characters": count[target.long()].sum(dim=1),
     }
+
+
+def nats_of(answers: Mapping[str, np.ndarray]) -> Outcome:
+    """Lay the nats of each row beside the tokens and characters that they are the sum over; see judged_tokens."""
+    counts = np.stack([answers["tokens"], answers["characters"]], axis=1).astype(np.float64)
+    return Outcome("nats", np.asarray(answers["nats"], np.float64), counts)
 
 
 def mean_row_losses(nats: Tensor, target: Tensor) -> Tensor:

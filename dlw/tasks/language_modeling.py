@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from dlw.packing import Packing
 from dlw.specs import FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task
-from dlw.tasks._writing import WritingSettings, end_of, judged_tokens, mean_row_losses, token_nats, unwritten
+from dlw.tasks._writing import WritingSettings, end_of, judged_tokens, mean_row_losses, nats_of, token_nats, unwritten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,8 +89,18 @@ class LanguageModelingTask(Task):
 
     def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
         """Lay the nats of each window beside what was predicted."""
-        counts = np.stack([answers["tokens"], answers["characters"]], axis=1).astype(np.float64)
-        return Outcome("nats", np.asarray(answers["nats"], np.float64), counts)
+        return nats_of(answers)
+
+    def protocol(self, outcome: Outcome) -> tuple[str, ...]:
+        """Say how much text there was and what is known before each token."""
+        assert self.packing is not None
+        tokens, characters = outcome.target.sum(axis=0)
+        known = self.packing.context - self.packing.stride
+        return (
+            f"text: every token once, {tokens:,.0f} tokens of {characters:,.0f} characters, in windows of "
+            f"{self.packing.context} tokens {self.packing.stride} apart: a token is judged knowing {known} or more "
+            "before it, but for those that begin the text",
+        )
 
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the sums as columns, one window a row."""

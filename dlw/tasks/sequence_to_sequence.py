@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dlw.specs import FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task
-from dlw.tasks._writing import WritingSettings, end_of, judged_tokens, mean_row_losses, token_nats, unwritten
+from dlw.tasks._writing import WritingSettings, end_of, judged_tokens, mean_row_losses, nats_of, token_nats, unwritten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,8 +68,17 @@ class SequenceToSequenceTask(Task):
 
     def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
         """Lay the nats of each row beside what was predicted: what validations in training see."""
-        counts = np.stack([answers["tokens"], answers["characters"]], axis=1).astype(np.float64)
-        return Outcome("nats", np.asarray(answers["nats"], np.float64), counts)
+        return nats_of(answers)
+
+    def protocol(self, outcome: Outcome) -> tuple[str, ...]:
+        """Say how the texts were written."""
+        chosen = self.settings
+        how = f"temperature {chosen.temperature:g}, seed {chosen.seed}"
+        if chosen.beams > 1:
+            how = f"beam search of width {chosen.beams}, length penalty {chosen.length_penalty:g}"
+        return (
+            f"texts: written by {how}, {chosen.max_tokens} tokens at most, judged against the column as it was given",
+        )
 
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return what is known of each row as columns: the written text, or sums over its target."""

@@ -115,6 +115,13 @@ class TranscriptionTask(Task):
         texts = self._texts(self._condensed(answers)["tokens"])
         return Outcome("texts", _objects(texts), _objects(self._texts(target)), self.characters)
 
+    def protocol(self, outcome: Outcome) -> tuple[str, ...]:
+        """Say how transcripts are read off and that rates are not means over rows."""
+        chosen = self.settings
+        model = f" with a language model of weight {chosen.language_weight:g}" if chosen.language_weight else ""
+        how = f"a beam search of width {chosen.beams}{model}" if chosen.beams > 1 else "the best of each step"
+        return (f"texts: {how}; rates are over all rows together",)
+
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return `text`, `confidence`, and `words`, a list of {text, start, end} with times in seconds."""
         found = self._condensed(answers)

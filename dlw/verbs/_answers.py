@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from dlw.verbs._trained import Trained
 
 
-def encoded_for(trained: Trained, table: pa.Table, listener: Listener, max_bad: float) -> EncodedTable:
+def encoded_for(trained: Trained, table: pa.Table, listener: Listener) -> EncodedTable:
     """Encode a table with its target; where a task packs its texts, the rows are those that each window begins in."""
-    packing = trained.task.packing
+    packing, max_bad = trained.task.packing, trained.recipe.data.max_bad
     if packing is None:
         return trained.fitted.encode(table, with_target=True, listener=listener, max_bad=max_bad)
     windows = pack(trained.fitted, packing, table, False, listener, max_bad)

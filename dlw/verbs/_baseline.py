@@ -10,18 +10,16 @@ import numpy as np
 
 from dlw import registry
 from dlw.baselines._base import Ask
-from dlw.packing import Packing
-from dlw.progress import Listener, Silent
+from dlw.progress import Listener
 from dlw.ragged import FILL, joined
 from dlw.specs import TARGET, Arrays, FieldSpec, Outcome, ragged_kinds
-from dlw.tasks._base import Task
-from dlw.verbs._batches import pack, window_arrays
-from dlw.verbs._fitted import EncodedTable
+from dlw.verbs._answers import encoded_for
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dlw.verbs._fitted import Fitted
+    from dlw.verbs._trained import Trained
 
 MAX_PICTURES = 10_000
 """Training rows that are decoded for the baselines where a row holds a picture."""
@@ -37,14 +35,6 @@ class Rival:
     outcome: Outcome
 
 
-@dataclass(frozen=True)
-class Tuning:
-    """Encoded validation rows, with their target, on which a baseline's options are found as the task finds its own."""
-
-    task: Task
-    arrays: Arrays
-
-
 def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
     """Return the baselines of the room that answer this kind of outcome and read all of these inputs."""
     inputs = {spec.kind for spec in specs.values()}
@@ -58,25 +48,26 @@ def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
 
 
 def rivals(
-    fitted: Fitted,
+    trained: Trained,
     train: pa.Table,
     test: Arrays,
+    rows: pa.Table,
     outcome: Outcome,
-    seed: int,
-    max_bad: float,
     listener: Listener,
-    tuning: Tuning | None = None,
+    *,
+    tuning: Arrays | None = None,
     recordings: np.ndarray | None = None,
-    packing: Packing | None = None,
-    rows: pa.Table | None = None,
 ) -> list[Rival]:
     """Fit the baselines on the training table and answer the test rows; the constant one comes first.
 
-    `recordings` numbers the recording of each training row like the groups of the outcome. Where a task packs its
-    texts, training texts come as windows that predict every token once. `rows` are the test rows as they were given.
+    `rows` are the test rows as they were given. `tuning` holds encoded validation rows with their target, on which the
+    task finds a baseline's options as it found its own. `recordings` numbers the recording of each training row like
+    the groups of the outcome. Where a task packs its texts, training texts come as windows that predict every token
+    once.
     """
     import pyarrow as pa
 
+    fitted, seed = trained.fitted, trained.recipe.seed
     names = fitting(outcome.kind, fitted.inputs)
     if not names:
         return []
@@ -84,7 +75,7 @@ def rivals(
     if any(spec.kind == "image" for spec in fitted.inputs.values()) and total > MAX_PICTURES:
         chosen = np.random.default_rng(seed).permutation(total) < MAX_PICTURES
         train = train.filter(pa.array(chosen))
-    encoded = _learned(fitted, train, packing, max_bad, listener)
+    encoded = encoded_for(trained, train, listener)
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
     count = len(outcome.target)
     probe = _asked(fitted, test, tuning)
@@ -111,40 +102,29 @@ def rivals(
         seconds = time.perf_counter() - start
         own = replace(outcome, prediction=answer.prediction[:count])
         if tuning is not None:
-            seen = replace(outcome, prediction=answer.prediction[count:], target=tuning.arrays[TARGET])
-            own = tuning.task.decide_alike(own, seen)
+            seen = replace(outcome, prediction=answer.prediction[count:], target=tuning[TARGET])
+            own = trained.task.decide_alike(own, seen)
         found.append(Rival(name, answer.note, seconds, own))
     listener.progress("baselines", len(names), len(names), {})
     return found
 
 
-def _learned(
-    fitted: Fitted, train: pa.Table, packing: Packing | None, max_bad: float, listener: Listener
-) -> EncodedTable:
-    """Return the training rows with their target as the baselines learn from them."""
-    if packing is None:
-        return fitted.encode(train, with_target=True, listener=listener, max_bad=max_bad)
-    windows = pack(fitted, packing, train, False, Silent(), max_bad)
-    return EncodedTable(window_arrays(fitted, windows, np.arange(len(windows.starts))), windows.rows, [])
-
-
-def _asked(fitted: Fitted, test: Arrays, tuning: Tuning | None) -> Arrays:
+def _asked(fitted: Fitted, test: Arrays, tuning: Arrays | None) -> Arrays:
     """Return the rows to answer: those of the test, behind them those of the validation where options are found."""
     probe = {name: test[name] for name in fitted.inputs}
     if tuning is None:
         return probe
     kinds = ragged_kinds(fitted.inputs)
     return {
-        name: joined([array, tuning.arrays[name]], FILL[kinds[name]] if name in kinds else 0)
-        for name, array in probe.items()
+        name: joined([array, tuning[name]], FILL[kinds[name]] if name in kinds else 0) for name, array in probe.items()
     }
 
 
-def _with_texts(ask: Ask, fitted: Fitted, train: pa.Table, rows: pa.Table | None, test: Arrays) -> Ask:
+def _with_texts(ask: Ask, fitted: Fitted, train: pa.Table, rows: pa.Table, test: Arrays) -> Ask:
     """Add what baselines of texts are asked about beside the encoded rows."""
     if ask.kind == "nats":
         return replace(ask, truth=test[TARGET])
-    if ask.kind != "texts" or rows is None:
+    if ask.kind != "texts":
         return ask
     column = next(column.name for column in fitted.columns if column.role == "input")
     read, learned = rows[column].to_pylist(), train[fitted.target.columns[0]].to_pylist()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlw import registry
-from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Recipe, SplitPlan
 from dlw.specs import Outcome
 
@@ -32,6 +31,8 @@ class Facts:
     """Options of the task that had others found on the validation split."""
     resamples: int
     seed: int
+    told: tuple[str, ...] = ()
+    """What the task and the metrics have to say themselves."""
     look_back: int = 0
     """Steps of the longest input series, 0 where there is none."""
 
@@ -49,7 +50,7 @@ def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequenc
     )
     told.append(f"checkpoint: {facts.checkpoint}")
     told += _averaging(outcome, facts)
-    told += _texts(recipe, outcome)
+    told += facts.told
     if facts.temperature is not None and outcome.kind in ("classes", "labels"):
         by = "of the least log loss on validation" if "calibrate" in facts.found else "set by the recipe"
         told.append(f"probabilities: at temperature {facts.temperature:.4g}, {by}")
@@ -211,38 +212,9 @@ def _search(outcome: Outcome) -> str:
     )
 
 
-def _texts(recipe: Recipe, outcome: Outcome) -> list[str]:
-    """Return how texts were cut for judging, or written."""
-    options: Any = settings("tasks", recipe.task)
-    if outcome.kind == "nats":
-        tokens, characters = outcome.target.sum(axis=0)
-        stride = options.stride or max(1, options.context // 2)
-        return [
-            f"text: every token once, {tokens:,.0f} tokens of {characters:,.0f} characters, in windows of "
-            f"{options.context} tokens {stride} apart: a token is judged knowing {options.context - stride} or more "
-            "before it, but for those that begin the text"
-        ]
-    if outcome.kind == "texts" and registry.load("tasks", recipe.task.type).OUTPUT == "steps":
-        model = f" with a language model of weight {options.language_weight:g}" if options.language_weight else ""
-        how = f"a beam search of width {options.beams}{model}" if options.beams > 1 else "the best of each step"
-        return [f"texts: {how}; rates are over all rows together"]
-    if outcome.kind == "texts":
-        how = f"beam search of width {options.beams}, length penalty {options.length_penalty:g}"
-        drawn = f"temperature {options.temperature:g}, seed {options.seed}"
-        if not hasattr(options, "beams"):
-            return []
-        return [
-            f"texts: written by {how if options.beams > 1 else drawn}, {options.max_tokens} tokens at most, judged "
-            "against the column as it was given",
-            *_signatures(recipe),
-        ]
-    return []
-
-
-def _signatures(recipe: Recipe) -> list[str]:
+def signatures(metrics: Mapping[str, ModuleType]) -> tuple[str, ...]:
     """Return how each metric that has versions and settings says that it was computed."""
-    modules = [(name, registry.load("metrics", name)) for name in recipe.evaluate.metrics or ()]
-    return [f"{name}: {module.signature()}" for name, module in modules if hasattr(module, "signature")]
+    return tuple(f"{name}: {module.signature()}" for name, module in metrics.items() if hasattr(module, "signature"))
 
 
 def _also(count: int, what: str) -> str:

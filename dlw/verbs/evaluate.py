@@ -19,7 +19,7 @@ from dlw.recipe.schema import Block, Recipe
 from dlw.specs import Arrays, Outcome
 from dlw.verbs import _groups, _protocol, _reliability, _requirements, _slices
 from dlw.verbs._answers import answered, encoded_for
-from dlw.verbs._baseline import Rival, Tuning, rivals
+from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
 from dlw.verbs._objects import in_given_pixels
@@ -88,21 +88,16 @@ def evaluate(
     _check_kinds({**metrics, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
     if recipe.evaluate.baseline:
-        allowed, tuning = recipe.data.max_bad, _tuning(trained, tables, listener)
-        train = tables["train"]
-        rows = judged.kept(judged.table.column_names)
+        rows, train = judged.kept(judged.table.column_names), tables["train"]
         found = rivals(
-            trained.fitted,
+            trained,
             train,
             judged.arrays,
-            judged.outcome,
-            recipe.seed,
-            allowed,
-            listener,
-            tuning,
-            alike(train, judged.outcome, rows, recipe.evaluate.within),
-            trained.task.packing,
             rows,
+            judged.outcome,
+            listener,
+            tuning=_tuning(trained, tables, listener),
+            recordings=alike(train, judged.outcome, rows, recipe.evaluate.within),
         )
     groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
     evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
@@ -170,8 +165,7 @@ def _tables(trained: Trained, split: str, data: Path | None, listener: Listener)
 
 
 def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener) -> Judged:
-    allowed = trained.recipe.data.max_bad
-    encoded = encoded_for(trained, table, listener, allowed)
+    encoded = encoded_for(trained, table, listener)
     answers, outcome = answered(trained, encoded, table, listener)
     outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))
     outcome = in_recordings(outcome, table.take(encoded.rows), trained.recipe.evaluate.within)
@@ -180,15 +174,13 @@ def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, lis
     return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
 
 
-def _tuning(trained: Trained, tables: Mapping[str, pa.Table], listener: Listener) -> Tuning | None:
-    """Return the validation rows, where the task finds options on them that its baselines then find as well."""
+def _tuning(trained: Trained, tables: Mapping[str, pa.Table], listener: Listener) -> Arrays | None:
+    """Return the encoded validation rows, where the task finds options on them that its baselines then find as well."""
     options = settings("tasks", trained.recipe.task)
     asked = getattr(registry.load("tasks", trained.recipe.task.type), "FOUND_BY", {}).values()
     if all(getattr(options, by) is None for by in asked):
         return None
-    allowed = trained.recipe.data.max_bad
-    rows = trained.fitted.encode(tables["validation"], with_target=True, listener=listener, max_bad=allowed)
-    return Tuning(trained.task, rows.arrays)
+    return encoded_for(trained, tables["validation"], listener).arrays
 
 
 def _evaluation(
@@ -207,7 +199,7 @@ def _evaluation(
     values |= {(gap.metric, gap.column): gap.difference.value for gap in gaps}
     fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
     headline = _headline(trained)
-    facts = _facts(trained, judged, train)
+    facts = _facts(trained, judged, train, metrics)
     trust = _reliability.reliability(judged.outcome, facts.temperature)
     return Evaluation(
         run=str(trained.run.folder),
@@ -249,7 +241,7 @@ def _scores(
     return tuple(scores)
 
 
-def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts:
+def _facts(trained: Trained, judged: Judged, train: pa.Table, metrics: Mapping[str, ModuleType]) -> _protocol.Facts:
     from dlw.verbs._leaks import compared, row_codes
     from dlw.verbs._network import monitored
 
@@ -279,6 +271,7 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table) -> _protocol.Facts
         found=frozenset(by for by in searched if getattr(options, by) is not None),
         resamples=recipe.evaluate.bootstrap,
         seed=recipe.seed,
+        told=(*trained.task.protocol(judged.outcome), *_protocol.signatures(metrics)),
         look_back=max((spec.shape[0] for spec in trained.fitted.inputs.values() if spec.kind == "series"), default=0),
     )
 
