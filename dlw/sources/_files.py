@@ -28,6 +28,8 @@ _SPLIT_OF_WORD = {word: split for split, words in _WORDS.items() for word in wor
 """The words of the `datasets` library, so that a folder means the same there and here."""
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+MEDIA = {"image": PICTURE_SUFFIXES, "sound": SOUND_SUFFIXES}
+"""Fields that read files, and how the names of those end."""
 _TABLE_DEPTH = 2
 _MEDIA_DEPTH = 4
 

@@ -15,13 +15,11 @@ from dlw.errors import DataError
 from dlw.fields._columns import family, to_floats
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
-from dlw.sources._files import PICTURE_SUFFIXES, SOUND_SUFFIXES
+from dlw.sources._files import MEDIA, SOUND_SUFFIXES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FILES = {"image": PICTURE_SUFFIXES, "sound": SOUND_SUFFIXES}
-"""Fields that read files, and how the names of those end."""
 MAX_CATEGORIES = 1000
 MANY_CATEGORIES = 50
 """Up to this many values a text column is a category however few rows there are."""
@@ -78,7 +76,7 @@ def _summary(blocks: dict[str, Block]) -> str:
 def field_of_files(values: pa.ChunkedArray) -> str | None:
     """Return the field that reads the files a text column names, None where not every value ends like one kind."""
     words = [word.lower() for word in to_codes(values)[1] if word]
-    fitting = (name for name, suffixes in FILES.items() if all(word.endswith(suffixes) for word in words))
+    fitting = (name for name, suffixes in MEDIA.items() if all(word.endswith(suffixes) for word in words))
     return next(fitting, None) if words else None
 
 

@@ -24,15 +24,13 @@ from dlw.columns import from_text
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
-from dlw.sources._files import PICTURE_SUFFIXES, SOUND_SUFFIXES, has_suffix
+from dlw.sources._files import MEDIA, has_suffix
 from dlw.verbs._tables import arrow_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 STDIN = Path("-")
-MEDIA = {"image": PICTURE_SUFFIXES, "sound": SOUND_SUFFIXES}
-"""Input kind -> how the names of its files end."""
 NAMES: Mapping[str | None, str] = {"image": "pictures", "sound": "recordings", None: "tables"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,22 @@ _PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))
 
 def report_duplicates(tables: Mapping[str, pa.Table], columns: Sequence[str], strict: bool, listener: Listener) -> None:
     """Warn of rows whose inputs also occur in an earlier split; DataError if `strict`."""
-    codes = row_codes(tables, columns)
-    told = []
-    for later, earlier in _PAIRS:
-        if later in codes and earlier in codes:
-            count = int(np.isin(codes[later], codes[earlier]).sum())
-            if count:
-                share = 100 * count / len(codes[later])
-                told.append(f"{count} of {len(codes[later])} {later} rows ({share:.2g} %) also occur in {earlier}")
+    told = [text for text, _ in repeats(row_codes(tables, columns))]
     if told and strict:
         raise DataError(f"duplicate rows across splits (`data.strict`): {'; '.join(told)}")
     for text in told:
         listener.warn(f"{text}: equal inputs make that score too good")
+
+
+def repeats(codes: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield for each split that repeats rows of an earlier one how many in words, and which; see row_codes."""
+    for later, earlier in _PAIRS:
+        if later in codes and earlier in codes:
+            found = np.flatnonzero(np.isin(codes[later], codes[earlier]))
+            if len(found):
+                total = len(codes[later])
+                share = 100 * len(found) / total
+                yield f"{len(found):,} of {total:,} {later} rows ({share:.2g} %) also occur in {earlier}", found
 
 
 def compared(inputs: Sequence[str], targets: Mapping[str, str]) -> list[str]:

@@ -15,6 +15,7 @@ from dlw.fields._words import to_words
 from dlw.progress import Listener
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
+from dlw.sources._files import MEDIA
 from dlw.sources._tables import pictures_at
 from dlw.splits import apply
 from dlw.verbs import _inference
@@ -100,7 +101,7 @@ def _anchored(recipe: Recipe, folder: Path, tables: dict[str, pa.Table]) -> dict
     anchored = {}
     for split, table in tables.items():
         for name in [*_input_names(recipe, table.column_names), *masks]:
-            is_asked = name in masks or (inputs != "auto" and inputs[name].type in _inference.FILES)
+            is_asked = name in masks or (inputs != "auto" and inputs[name].type in MEDIA)
             is_text = (is_asked or inputs == "auto") and family(table[name].type) == "text"
             if is_text and (is_asked or _inference.field_of_files(table[name])):
                 paths = [None if path is None else str(folder / path) for path in table[name].to_pylist()]
@@ -126,7 +127,7 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
     for name, block in recipe.data.target.items():
         if registry.load("fields", block.type).KIND == "labels":
             continue
-        known = _is_known(table[name])
+        known = is_known(table[name])
         missing = np.flatnonzero(~known)
         if len(missing) and not recipe.data.drop_missing_target:
             rows = ", ".join(map(str, missing[:5]))
@@ -141,7 +142,7 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
     return table.take(from_numbers(np.flatnonzero(usable)))
 
 
-def _is_known(values: pa.ChunkedArray) -> np.ndarray:
+def is_known(values: pa.ChunkedArray) -> np.ndarray:
     """Tell for each row, bool [N], whether it holds a finite value; pictures and records are there or not."""
     if family(values.type) in ("pictures", "records", "lists"):
         return np.array(values.is_valid().to_pylist(), dtype=bool)

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlw.columns import to_codes
-from dlw.fields._columns import family
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.specs import TARGET
 from dlw.verbs._checks import drift, labels, repeats
 from dlw.verbs._checks.findings import SHOWN, ColumnFacts, DataCheck, Finding
 from dlw.verbs._fitted import EncodedTable, Fitted, fit
-from dlw.verbs._rows import load_tables, resolve_inputs
+from dlw.verbs._leaks import compared
+from dlw.verbs._rows import is_known, load_tables, resolve_inputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,11 +42,13 @@ def check_data(
             for split, table in tables.items()
         }
     columns = tuple(_columns(fitted, tables))
+    inputs = [column.name for column in fitted.columns if column.role == "input"]
+    targets = {column.name: column.type for column in fitted.columns if column.role == "target"}
     classes = _classes(fitted, encoded)
     findings = [
         *_unreadable(encoded, tables),
         *_missing(columns),
-        *repeats.equal_rows(tables, *(_names(fitted, role) for role in ("input", "target"))),
+        *repeats.equal_rows(tables, compared(inputs, targets), list(targets)),
         *_of_arrays(fitted, encoded, recipe.seed, listener),
         *labels.balance(classes),
     ]
@@ -69,22 +70,10 @@ def _of_arrays(fitted: Fitted, encoded: Mapping[str, EncodedTable], seed: int, l
         )
 
 
-def _names(fitted: Fitted, role: str) -> list[str]:
-    return [column.name for column in fitted.columns if column.role == role]
-
-
 def _columns(fitted: Fitted, tables: Mapping[str, pa.Table]) -> Iterator[ColumnFacts]:
     for column in fitted.columns:
-        missing = {split: _missing_share(table[column.name]) for split, table in tables.items()}
+        missing = {split: 1 - float(is_known(table[column.name]).mean()) for split, table in tables.items()}
         yield ColumnFacts(column.name, column.type, column.role, missing)
-
-
-def _missing_share(values: pa.ChunkedArray) -> float:
-    if family(values.type) in ("pictures", "records", "lists"):
-        return float(values.null_count / max(1, len(values)))
-    codes, words = to_codes(values)
-    is_empty = np.array([word is None or word == "" or word != word for word in words] + [True], dtype=bool)
-    return float(is_empty[codes].mean())
 
 
 def _missing(columns: Sequence[ColumnFacts]) -> Iterator[Finding]:

@@ -190,7 +190,8 @@ def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | Plots | Non
 
 
 def _pieces(answerer: Answerer, inputs: Sequence[str], text: Sequence[str], listener: Listener) -> Iterator[Piece]:
-    from dlw.verbs._inputs import MEDIA, Reading, read_pieces, texts
+    from dlw.sources._files import MEDIA
+    from dlw.verbs._inputs import Reading, read_pieces, texts
 
     specs = answerer.fitted.inputs
     files = [(spec.kind, name) for name, spec in specs.items() if spec.kind in MEDIA]

@@ -12,7 +12,7 @@ import numpy as np
 
 from dlw.specs import Arrays, FieldSpec
 from dlw.verbs._checks.findings import SHOWN, Finding
-from dlw.verbs._leaks import row_codes
+from dlw.verbs._leaks import repeats, row_codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,13 +41,8 @@ def equal_rows(tables: Mapping[str, pa.Table], inputs: Sequence[str], targets: S
     if targets and len(torn):
         text = f"{len(torn):,} training rows have the inputs of another row and a different target"
         yield Finding("contradictions", "warning", text, _shown(torn))
-    for later, earlier in (("validation", "train"), ("test", "train"), ("test", "validation")):
-        if later in codes and earlier in codes:
-            found = np.flatnonzero(np.isin(codes[later], codes[earlier]))
-            if len(found):
-                share = 100 * len(found) / len(codes[later])
-                text = f"{len(found):,} of {len(codes[later]):,} {later} rows ({share:.2g} %) also occur in {earlier}"
-                yield Finding("leakage", "warning", f"{text}: that score will be too good", _shown(found))
+    for text, found in repeats(codes):
+        yield Finding("leakage", "warning", f"{text}: that score will be too good", _shown(found))
 
 
 def near_twins(
