@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlw import registry
-from dlw.baselines._base import Ask
+from dlw.baselines._base import Ask, answered
 from dlw.progress import Listener
 from dlw.ragged import FILL, joined
 from dlw.specs import TARGET, Arrays, FieldSpec, Outcome, ragged_kinds
@@ -98,7 +98,7 @@ def rivals(
     for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):
         listener.progress("baselines", done, len(names), {})
         start = time.perf_counter()
-        answer = registry.load("baselines", name).predict(arrays, encoded.arrays[TARGET], probe, ask)
+        answer = answered(registry.load("baselines", name).predict, arrays, encoded.arrays[TARGET], probe, ask)
         seconds = time.perf_counter() - start
         own = replace(outcome, prediction=answer.prediction[:count])
         if tuning is not None:

@@ -12,7 +12,7 @@ import pytest
 
 from dlw import registry
 from dlw.baselines import _rows, constant, linear, ngram, principal_components, recurring_boxes
-from dlw.baselines._base import Ask
+from dlw.baselines._base import Answer, Ask, answered
 from dlw.baselines._features import Features, width
 from dlw.specs import Arrays, FieldSpec, Outcome
 
@@ -115,7 +115,17 @@ def ask(name: str, kind: str) -> Ask:
 def answer(name: str, kind: str) -> Any:
     train, test, asked = arrays(TRAIN_ROWS, 0), arrays(TEST_ROWS, 1), ask(name, kind)
     picked = [{key: part[key] for key in asked.specs} for part in (train, test)]
-    return registry.load("baselines", name).predict(picked[0], truth(kind, train), picked[1], asked)
+    return answered(registry.load("baselines", name).predict, picked[0], truth(kind, train), picked[1], asked)
+
+
+def test_flags_of_the_processor_are_no_warnings() -> None:
+    """As where a BLAS kernel raises them on lanes that it throws away."""
+
+    def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer:
+        return Answer(test["number"] * 0, "nothing was fitted")
+
+    test = {"number": np.array([np.inf], np.float32)}
+    assert np.isnan(answered(predict, {}, np.zeros(1), test, Ask("values", 1, {})).prediction).all()
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
