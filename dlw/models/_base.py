@@ -94,6 +94,13 @@ class Backbone(BaseModel):
     )
 
 
+def check_heads(width: int, heads: int, multiple: int = 1) -> None:
+    """ValueError where a head would not get a multiple of `multiple` numbers of each vector."""
+    if width % (multiple * heads):
+        told = f"heads {heads}" if multiple == 1 else f"{multiple} x heads {heads}"
+        raise ValueError(f"width {width} must be a multiple of {told}")
+
+
 class ModelSettings(BaseModel):
     """Base of every model's Settings: unknown keys are errors, values never change."""
 

@@ -7,11 +7,62 @@ E width of a head.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlw.models._attention import attend, turn
+
+if TYPE_CHECKING:
+    from dlw.models import encoder_decoder, gpt
+
+Seen = tuple[Tensor, Tensor]
+"""Keys, not turned yet, and values, each [B, A, S, E]."""
+
+
+class Layer(nn.Module):
+    """x + attention(norm(x)), where asked for x + across(norm(x), what was read), x + mlp(norm(x)).
+
+    All branches start as zero.
+    """
+
+    def __init__(self, settings: gpt.Settings | encoder_decoder.Settings, *, has_across: bool = False) -> None:
+        super().__init__()
+        width = settings.width
+        self.attention_norm = nn.LayerNorm(width, bias=False)
+        self.attention = Attention(width, settings.heads)
+        if has_across:
+            self.across_norm = nn.LayerNorm(width, bias=False)
+            self.across = Attention(width, settings.heads)
+        self.mlp_norm = nn.LayerNorm(width, bias=False)
+        self.mlp = FeedForward(width, settings.mlp_ratio, settings.activation)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        turn_SE: tuple[Tensor, Tensor],
+        mask: Tensor | None = None,
+        *,
+        past: Seen | None = None,
+        read: tuple[Seen, Tensor] | None = None,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Seen]:
+        """Return the steps' new vectors, and keys and values of all that can be looked at.
+
+        `read` is what the attention across looks at, and bool where there is anything, spread to [B, A, T, S].
+        """
+        y_BTD = self.attention_norm(x_BTD)
+        seen = self.attention.seen(y_BTD)
+        if past is not None:
+            seen = torch.cat([past[0], seen[0]], dim=2), torch.cat([past[1], seen[1]], dim=2)
+        x_BTD = x_BTD + self.dropout(self.attention(y_BTD, *seen, turn_SE, mask, is_causal=is_causal))
+        if read is not None:
+            (memory, is_read) = read
+            x_BTD = x_BTD + self.dropout(self.across(self.across_norm(x_BTD), *memory, None, is_read))
+        return x_BTD + self.dropout(self.mlp(self.mlp_norm(x_BTD))), seen
 
 
 class Attention(nn.Module):
@@ -32,7 +83,7 @@ class Attention(nn.Module):
             nn.init.normal_(matrix.weight, std=width**-0.5)
         nn.init.zeros_(self.mix.weight)
 
-    def seen(self, x_BSD: Tensor) -> tuple[Tensor, Tensor]:
+    def seen(self, x_BSD: Tensor) -> Seen:
         """Return keys, not turned yet, and values of some steps, each [B, A, S, E]."""
         key_BASE, value_BASE = self.look(x_BSD).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.key_norm(key_BASE), value_BASE

@@ -10,12 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlw.models._attention import angles
-from dlw.models._decoder import Attention, FeedForward, within_window
+from dlw.models._decoder import Layer, Seen, within_window
 from dlw.models.encoder_decoder import Settings
 from dlw.specs import TARGET, FieldSpec, OutputSpec
-
-Seen = tuple[Tensor, Tensor]
-"""Keys and values, each [B, A, S, E]."""
 
 
 class EncoderDecoder(nn.Module):
@@ -31,9 +28,9 @@ class EncoderDecoder(nn.Module):
         self.token_VD = nn.Parameter(torch.randn(output.size, width) * 0.02)
         self.read_norm, self.embedded_norm = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
         self.dropout = nn.Dropout(settings.dropout)
-        self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.depth))
+        self.encoder = nn.ModuleList(Layer(settings) for _ in range(settings.depth))
         self.memory_norm = nn.LayerNorm(width, bias=False)
-        self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.depth))
+        self.decoder = nn.ModuleList(Layer(settings, has_across=True) for _ in range(settings.depth))
         self.norm = nn.LayerNorm(width, bias=False)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -42,16 +39,15 @@ class EncoderDecoder(nn.Module):
         x_BTD = self._embed(F.pad(batch[TARGET], (1, 0), value=self.end))
         turn_TE = angles(x_BTD.shape[1], self.head_width, x_BTD.device)
         for layer in self.decoder:
-            assert isinstance(layer, DecoderLayer)
-            memory = layer.across.seen(memory_BSD)
-            x_BTD, _ = layer(x_BTD, None, memory, turn_TE, None, is_read, is_causal=True)
+            assert isinstance(layer, Layer)
+            x_BTD, _ = layer(x_BTD, turn_TE, read=(layer.across.seen(memory_BSD), is_read), is_causal=True)
         return self._logits(x_BTD)
 
     def begin(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what was read, as keys and values for each layer [B, L, A, S, E], and an empty cache."""
         token_BS = batch[self.group]
         memory_BSD, is_read = self._encode(token_BS)
-        seen = [layer.across.seen(memory_BSD) for layer in self.decoder if isinstance(layer, DecoderLayer)]
+        seen = [layer.across.seen(memory_BSD) for layer in self.decoder if isinstance(layer, Layer)]
         shape = (token_BS.shape[0], len(self.decoder), self.heads, 0, self.head_width)
         empty = torch.zeros(shape, dtype=self.token_VD.dtype, device=self.token_VD.device)
         memory_keys, memory_values = (torch.stack(parts, dim=1) for parts in zip(*seen, strict=True))
@@ -74,7 +70,7 @@ class EncoderDecoder(nn.Module):
         for place, layer in enumerate(self.decoder):
             past = state["keys"][:, place], state["values"][:, place]
             memory = state["memory_keys"][:, place], state["memory_values"][:, place]
-            x_BTD, kept = layer(x_BTD, past, memory, turn_SE, mask_TS, is_read)
+            x_BTD, kept = layer(x_BTD, turn_SE, mask_TS, past=past, read=(memory, is_read))
             found.append(kept)
         keys, values = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
         return self._logits(x_BTD[:, -1]), {**state, "keys": keys, "values": values}
@@ -86,7 +82,7 @@ class EncoderDecoder(nn.Module):
         x_BSD = self.dropout(self.read_norm(F.embedding(token_BS.long(), self.read_token_VD)))
         turn_SE = angles(x_BSD.shape[1], self.head_width, x_BSD.device)
         for layer in self.encoder:
-            x_BSD = layer(x_BSD, turn_SE, is_read)
+            x_BSD, _ = layer(x_BSD, turn_SE, is_read)
         return self.memory_norm(x_BSD), is_read
 
     def _embed(self, token_BT: Tensor) -> Tensor:
@@ -95,56 +91,3 @@ class EncoderDecoder(nn.Module):
 
     def _logits(self, x: Tensor) -> Tensor:
         return F.linear(self.norm(x), self.token_VD)
-
-
-class EncoderLayer(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)); every step reads every step."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(settings.width, bias=False)
-        self.attention = Attention(settings.width, settings.heads)
-        self.mlp_norm = nn.LayerNorm(settings.width, bias=False)
-        self.mlp = FeedForward(settings.width, settings.mlp_ratio, settings.activation)
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(self, x_BSD: Tensor, turn_SE: Seen, is_read: Tensor) -> Tensor:
-        """Return a tensor of the same shape."""
-        y_BSD = self.attention_norm(x_BSD)
-        x_BSD = x_BSD + self.dropout(self.attention(y_BSD, *self.attention.seen(y_BSD), turn_SE, is_read))
-        z_BSD: Tensor = x_BSD + self.dropout(self.mlp(self.mlp_norm(x_BSD)))
-        return z_BSD
-
-
-class DecoderLayer(nn.Module):
-    """Attention to what is written, attention across to what was read, and the step for itself."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(settings.width, bias=False)
-        self.attention = Attention(settings.width, settings.heads)
-        self.across_norm = nn.LayerNorm(settings.width, bias=False)
-        self.across = Attention(settings.width, settings.heads)
-        self.mlp_norm = nn.LayerNorm(settings.width, bias=False)
-        self.mlp = FeedForward(settings.width, settings.mlp_ratio, settings.activation)
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(
-        self,
-        x_BTD: Tensor,
-        past: Seen | None,
-        memory: Seen,
-        turn_SE: Seen,
-        mask_TS: Tensor | None,
-        is_read: Tensor,
-        *,
-        is_causal: bool = False,
-    ) -> tuple[Tensor, Seen]:
-        """Return the steps' new vectors, and keys and values of all that is written."""
-        y_BTD = self.attention_norm(x_BTD)
-        seen = self.attention.seen(y_BTD)
-        if past is not None:
-            seen = torch.cat([past[0], seen[0]], dim=2), torch.cat([past[1], seen[1]], dim=2)
-        x_BTD = x_BTD + self.dropout(self.attention(y_BTD, *seen, turn_SE, mask_TS, is_causal=is_causal))
-        x_BTD = x_BTD + self.dropout(self.across(self.across_norm(x_BTD), *memory, None, is_read))
-        return x_BTD + self.dropout(self.mlp(self.mlp_norm(x_BTD))), seen

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from dlw.models._columns import NumberVectors, number_features
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -64,9 +65,8 @@ class Factorization(nn.Module):
         self.biases = nn.ModuleDict({name: _column(spec, output.size, 0.0) for name, spec in inputs.items()})
         self.dropout = Dropout(settings.dropout)
         self.mix = nn.Linear(size, output.size)
-        with torch.no_grad():
-            self.mix.weight.fill_(1.0)
-            self.mix.bias.copy_(torch.tensor(output.start or (0.0,)))
+        nn.init.ones_(self.mix.weight)
+        start_at(self.mix.bias, output, otherwise=0.0)
         self.hidden: nn.Module | None = None
         if settings.hidden:
             last = nn.Linear(settings.hidden, output.size)

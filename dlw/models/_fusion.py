@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dlw.errors import UsageError
 from dlw.models import mlp, resnet
 from dlw.models._mlp import after_linear, entry, entry_size
+from dlw.models._output import start_at
 from dlw.models._resnet import ResNet
 from dlw.models.fusion import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -42,9 +43,7 @@ class Fusion(nn.Module):
             size = settings.width
         self.joined = nn.Sequential(*layers)
         self.output = nn.Linear(size, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

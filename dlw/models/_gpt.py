@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlw.models._attention import angles
-from dlw.models._decoder import Attention, FeedForward, within_window
+from dlw.models._decoder import Layer, Seen, within_window
 from dlw.models.gpt import Settings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -37,7 +37,7 @@ class GPT(nn.Module):
         is_short = steps <= self.window
         mask_TS = None if is_short else within_window(steps, steps, self.window, x_BTD.device)
         for layer in self.layers:
-            x_BTD, _ = layer(x_BTD, None, turn_SE, mask_TS, is_causal=is_short)
+            x_BTD, _ = layer(x_BTD, turn_SE, mask_TS, is_causal=is_short)
         return self._logits(x_BTD)
 
     def begin(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -56,9 +56,10 @@ class GPT(nn.Module):
         seen = state["keys"].shape[3] + x_BTD.shape[1]
         turn_SE = angles(seen, self.head_width, x_BTD.device)
         mask_TS = within_window(x_BTD.shape[1], seen, self.window, x_BTD.device)
-        found: list[tuple[Tensor, Tensor]] = []
+        found: list[Seen] = []
         for place, layer in enumerate(self.layers):
-            x_BTD, kept = layer(x_BTD, (state["keys"][:, place], state["values"][:, place]), turn_SE, mask_TS)
+            past = state["keys"][:, place], state["values"][:, place]
+            x_BTD, kept = layer(x_BTD, turn_SE, mask_TS, past=past)
             found.append(kept)
         keys, values = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
         return self._logits(x_BTD[:, -1]), {"keys": keys, "values": values}
@@ -69,32 +70,3 @@ class GPT(nn.Module):
 
     def _logits(self, x: Tensor) -> Tensor:
         return F.linear(self.norm(x), self.token_VD)
-
-
-class Layer(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)); both branches start as zero."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(settings.width, bias=False)
-        self.attention = Attention(settings.width, settings.heads)
-        self.mlp_norm = nn.LayerNorm(settings.width, bias=False)
-        self.mlp = FeedForward(settings.width, settings.mlp_ratio, settings.activation)
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(
-        self,
-        x_BTD: Tensor,
-        past: tuple[Tensor, Tensor] | None,
-        turn_SE: tuple[Tensor, Tensor],
-        mask_TS: Tensor | None = None,
-        *,
-        is_causal: bool = False,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the steps' new vectors, and keys and values [B, A, S, E] of all that can be looked at."""
-        y_BTD = self.attention_norm(x_BTD)
-        seen = self.attention.seen(y_BTD)
-        if past is not None:
-            seen = torch.cat([past[0], seen[0]], dim=2), torch.cat([past[1], seen[1]], dim=2)
-        x_BTD = x_BTD + self.dropout(self.attention(y_BTD, *seen, turn_SE, mask_TS, is_causal=is_causal))
-        return x_BTD + self.dropout(self.mlp(self.mlp_norm(x_BTD))), seen

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dlw.errors import UsageError
 from dlw.models._columns import CategoryVectors
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ class MessagePassing(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), Dropout(settings.dropout))
         self.output = nn.Linear(width, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from dlw.models._columns import CategoryVectors, NumberVectors, number_features
 from dlw.models._dropout import Dropout
 from dlw.models._images import Standardise
+from dlw.models._output import start_at
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ class Mlp(nn.Module):
         for _ in range(settings.depth - 1):
             layers += [nn.Linear(settings.width, settings.width), *after_linear(settings)]
         self.hidden = nn.Sequential(*layers)
-        if output.start:
-            with torch.no_grad():
-                next(p for name, p in self.last.named_parameters() if "bias" in name).copy_(torch.tensor(output.start))
+        start_at(next(p for name, p in self.last.named_parameters() if "bias" in name), output)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return [B, K], or [B, M, K] for more than one member."""

@@ -11,6 +11,7 @@ from dlw.errors import UsageError
 from dlw.models import mlp
 from dlw.models._dropout import Dropout
 from dlw.models._mlp import entry, entry_size
+from dlw.models._output import start_at
 from dlw.models._steps import Pool
 from dlw.models.ngram_bag import Settings
 from dlw.ragged import FILL
@@ -41,9 +42,7 @@ class NgramBag(nn.Module):
             size = settings.hidden
         self.joined = nn.Sequential(*layers)
         self.output = nn.Linear(size, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dlw.models._dropout import Dropout
 from dlw.models._forecast import Forecaster
+from dlw.models._output import start_at
 from dlw.models._series import StandardiseSeries, only_series, steps
 from dlw.models.patch_series import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -124,9 +125,7 @@ class Pooled(nn.Module):
         self.patches = Patches(settings, 2)
         self.dropout = Dropout(settings.dropout)
         self.output = nn.Linear(spec.shape[1] * settings.width, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

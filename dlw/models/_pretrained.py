@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dlw.errors import RunError, UsageError
 from dlw.local_files import files_of
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.models._pretrained_files import read_architecture, refuse_code
 from dlw.models._steps import Pool, only_sequence
 from dlw.models.pretrained import Settings
@@ -50,8 +51,7 @@ class Pretrained(nn.Module):
         self.dropout = Dropout(settings.dropout)
         self.output = nn.Linear(config.hidden_size, output.size)
         nn.init.normal_(self.output.weight, std=0.02)
-        with torch.no_grad():
-            self.output.bias.copy_(torch.tensor(output.start or (0.0,)))
+        start_at(self.output.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]; steps behind the last position that the encoder knows share it."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlw.models._images import only_image, standardising
+from dlw.models._output import start_at
 from dlw.models.resnet import Settings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -49,9 +50,7 @@ class ResNet(nn.Module):
         halvings = 2 * is_large + len(settings.widths) - 1 + (settings.first_stride == 2)
         places = 1 if self.pool != "places" else -(-height // 2**halvings) * -(-width // 2**halvings)
         self.output = nn.Linear(before * places, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.models._recurrent import Recurrent
 from dlw.models._steps import Pool, entry, only_sequence
 from dlw.models.rnn import INPUTS, Settings
@@ -30,8 +31,7 @@ class Rnn(nn.Module):
         self.pool = Pool(settings.pool, size)
         self.output = nn.Linear(size, output.size)
         nn.init.xavier_uniform_(self.output.weight)
-        with torch.no_grad():
-            self.output.bias.copy_(torch.tensor(output.start or (0.0,)))
+        start_at(self.output.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

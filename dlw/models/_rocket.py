@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.models._series import StandardiseSeries, only_series, steps
 from dlw.models.rocket import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -46,8 +47,7 @@ class Rocket(nn.Module):
         self.dropout = Dropout(settings.dropout)
         self.output = nn.Linear(size, output.size)
         nn.init.zeros_(self.output.weight)
-        with torch.no_grad():
-            self.output.bias.copy_(torch.tensor(output.start or (0.0,)))
+        start_at(self.output.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from dlw.models._attention import angles, attend, turn
 from dlw.models._items import Items, at_end, last_steps, only_items
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
     from dlw.models.sequential import Settings
-
-ROPE_BASE = 10_000.0
 
 
 class Sequential(nn.Module):
@@ -73,18 +70,8 @@ class Layer(nn.Module):
 
     def _attend(self, x_BLD: Tensor) -> Tensor:
         query_BALE, key_BALE, value_BALE = self.read(x_BLD).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        with torch.autocast(x_BLD.device.type, enabled=False):
-            turned = _turned(query_BALE.float()), _turned(key_BALE.float())
-            y_BALE = F.scaled_dot_product_attention(*turned, value_BALE.float(), is_causal=True)
+        cosine_LE, sine_LE = angles(x_BLD.shape[1], query_BALE.shape[-1], x_BLD.device)
+        query_BALE, key_BALE = (turn(part.float(), cosine_LE, sine_LE) for part in (query_BALE, key_BALE))
+        y_BALE = attend(query_BALE, key_BALE, value_BALE, is_causal=True)
         y_BLD: Tensor = self.mix(y_BALE.transpose(1, 2).flatten(2))
         return y_BLD
-
-
-def _turned(x_BALE: Tensor) -> Tensor:
-    """Turn pairs of numbers by angles that grow with the step (Su et al. 2021, arXiv:2104.09864)."""
-    steps, width = x_BALE.shape[-2:]
-    frequency = ROPE_BASE ** -(torch.arange(width // 2, device=x_BALE.device) / (width // 2))
-    angle_LE = torch.arange(steps, device=x_BALE.device).unsqueeze(1) * frequency
-    left, right = x_BALE.chunk(2, dim=-1)
-    cosine, sine = angle_LE.cos(), angle_LE.sin()
-    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)

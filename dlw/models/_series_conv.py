@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlw.errors import UsageError
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.models._series import StandardiseSeries, only_series, steps
 from dlw.models.series_conv import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -28,9 +29,7 @@ class SeriesConv(nn.Module):
         self.blocks = nn.ModuleList(Block(before, settings) for before in sizes[:-1])
         self.dropout = Dropout(settings.dropout)
         self.output = nn.Linear(2 * width, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlw.models._dropout import Dropout
 from dlw.models._log_mel import LogMel, every, only_sound
+from dlw.models._output import start_at
 from dlw.models.sound_conv import Settings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -30,9 +31,7 @@ class SoundConv(nn.Module):
         )
         self.dropout = Dropout(settings.dropout)
         self.output = nn.Linear(2 * width, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        start_at(self.output.bias, output)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

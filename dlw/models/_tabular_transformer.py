@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from dlw.models._columns import CategoryVectors, NumberVectors, number_features
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ class TabularTransformer(nn.Module):
         self.blocks = nn.Sequential(*(Block(settings, is_last=i == settings.depth - 1) for i in range(settings.depth)))
         self.norm = nn.LayerNorm(settings.size)
         self.last = nn.Linear(settings.size, output.size)
-        if output.start:
-            with torch.no_grad():
-                self.last.bias.copy_(torch.tensor(output.start))
+        start_at(self.last.bias, output)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return [B, K]."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlw.models._attention import angles, attend, reading_only, turn
 from dlw.models._dropout import Dropout
+from dlw.models._output import start_at
 from dlw.models._steps import Pool, entry, only_sequence
 from dlw.models.transformer import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -30,8 +31,7 @@ class Transformer(nn.Module):
         self.pool = Pool(settings.pool, settings.width)
         self.output = nn.Linear(settings.width, output.size)
         nn.init.normal_(self.output.weight, std=0.02)
-        with torch.no_grad():
-            self.output.bias.copy_(torch.tensor(output.start or (0.0,)))
+        start_at(self.output.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

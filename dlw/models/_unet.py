@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlw.models import resnet
 from dlw.models._images import Standardise, only_image
+from dlw.models._output import start_at
 from dlw.models._resnet import Block, unit
 from dlw.models.unet import Settings
 from dlw.specs import FieldSpec, OutputSpec
@@ -47,10 +48,8 @@ class UNet(nn.Module):
         self.narrow = nn.ModuleList(unit(deep, shallow, blocks, size=1) for shallow, deep in pairwise(widths))
         self.up = nn.ModuleList(Block(width, width, 1, blocks) for width in widths[:-1])
         self.output = nn.Conv2d(widths[0], output.size, 1)
-        if output.start:
-            assert self.output.bias is not None
-            with torch.no_grad():
-                self.output.bias.copy_(torch.tensor(output.start))
+        assert self.output.bias is not None
+        start_at(self.output.bias, output)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -87,10 +86,7 @@ class TopPlaces(nn.Module):
         self.share = share
         self.picture = nn.Linear(output.size, output.size)
         nn.init.eye_(self.picture.weight)
-        nn.init.zeros_(self.picture.bias)
-        if output.start:
-            with torch.no_grad():
-                self.picture.bias.copy_(torch.tensor(output.start))
+        start_at(self.picture.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

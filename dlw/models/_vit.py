@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from dlw.models._attention import attend, turn
 from dlw.models._images import Standardise, only_image
+from dlw.models._output import start_at
 from dlw.models.vit import Settings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -39,8 +40,7 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(settings.width)
         self.output = nn.Linear(settings.width, output.size)
         nn.init.normal_(self.output.weight, std=0.02)
-        with torch.no_grad():
-            self.output.bias.copy_(torch.tensor(output.start or (0.0,)))
+        start_at(self.output.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""

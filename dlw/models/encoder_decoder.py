@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlw.models._base import ModelSettings
+from dlw.models._base import ModelSettings, check_heads
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Settings(ModelSettings):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width {self.width} must be a multiple of 2 x heads {self.heads}")
+        check_heads(self.width, self.heads, 2)
         return self
 
 

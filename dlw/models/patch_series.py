@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlw.models._base import ModelSettings
+from dlw.models._base import ModelSettings, check_heads
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class Settings(ModelSettings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"heads: {self.heads} does not divide the width {self.width}")
+        check_heads(self.width, self.heads)
         return self
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from dlw.models._base import ModelSettings
+from dlw.models._base import ModelSettings, check_heads
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Settings(ModelSettings):
     def _fits(self) -> Self:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} is even; it needs a middle")
-        if self.heads and self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.heads:
+            check_heads(self.width, self.heads)
         return self
 
 
