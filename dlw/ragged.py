@@ -64,9 +64,8 @@ def bucketed(rows: np.ndarray, of_length: np.ndarray, batch_size: int, rng: np.r
     batch stays at the end.
     """
     whole = len(rows) // batch_size * batch_size
-    pools = [rows[start : start + POOL * batch_size] for start in range(0, whole, POOL * batch_size)]
-    pools[-1:] = [pools[-1][: whole - (len(pools) - 1) * POOL * batch_size]] if pools else []
-    batches = np.concatenate([pool[np.argsort(of_length[pool], kind="stable")] for pool in pools] or [rows[:0]])
+    pools = np.split(rows[:whole], range(POOL * batch_size, whole, POOL * batch_size))
+    batches = np.concatenate([pool[np.argsort(of_length[pool], kind="stable")] for pool in pools])
     batches = batches.reshape(-1, batch_size)
     return np.concatenate([batches[rng.permutation(len(batches))].reshape(-1), rows[whole:]])
 

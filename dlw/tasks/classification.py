@@ -20,6 +20,7 @@ from dlw.errors import DataError, did_you_mean
 from dlw.specs import FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
 from dlw.tasks._calibration import TINY, best_temperature, cheapest_threshold, tempered
+from dlw.tasks._constants import Constant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,7 +117,6 @@ class ClassTask(Task):
             self.metrics = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "f1", "log_loss", "ece")
         self.metrics += ("mean_cost",) if settings.costs else ()
         self._weight = _class_weight(settings, self.labels, self.counts)
-        self._on_device: dict[Any, Tensor] = {}
 
     @property
     def positive(self) -> int:
@@ -129,7 +129,7 @@ class ClassTask(Task):
         """Return each row's loss [B] from logits [B, K] and class ids int64 [B]."""
         from dlw.tasks._losses import cross_entropy
 
-        weight = _tensor_on(self._weight, out, self._on_device)
+        weight = None if self._weight is None else self._weight.like(out)
         chosen = self.settings
         return cross_entropy(out, target, smoothing=chosen.label_smoothing, gamma=chosen.focal_gamma, weight_K=weight)
 
@@ -194,7 +194,6 @@ class LabelsTask(Task):
         self.metrics += ("mean_cost",) if settings.costs else ()
         self._weight = _label_weight(settings, self.labels, self.counts)
         self._known_per_row = max(float(self.counts[:, :2].sum() / max(self.counts[0].sum(), 1.0)), 1e-6)
-        self._on_device: dict[Any, Tensor] = {}
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss [B] from logits [B, L] and int8 [B, L] (1 yes, 0 no, -1 not known)."""
@@ -205,7 +204,7 @@ class LabelsTask(Task):
             target,
             smoothing=self.settings.label_smoothing,
             gamma=self.settings.focal_gamma,
-            weight_2L=_tensor_on(self._weight, out, self._on_device),
+            weight_2L=None if self._weight is None else self._weight.like(out),
             known_per_row=self._known_per_row,
         )
 
@@ -287,17 +286,17 @@ def _find_temperature(settings: Settings, outcome: Outcome) -> tuple[Found, Outc
     return found, _applied(found, outcome, ()) if found else outcome
 
 
-def _class_weight(settings: Settings, labels: tuple[str, ...], counts_K: np.ndarray) -> np.ndarray | None:
+def _class_weight(settings: Settings, labels: tuple[str, ...], counts_K: np.ndarray) -> Constant | None:
     if settings.class_weights is None:
         return None
     if settings.class_weights == "balanced":
         weight_K = 1.0 / np.maximum(counts_K, 1.0)
     else:
         weight_K = np.array([settings.class_weights.get(label, 1.0) for label in labels])
-    return np.asarray(weight_K * counts_K.sum() / (weight_K * counts_K).sum(), np.float32)
+    return Constant(np.asarray(weight_K * counts_K.sum() / (weight_K * counts_K).sum(), np.float32))
 
 
-def _label_weight(settings: Settings, labels: tuple[str, ...], counts_L3: np.ndarray) -> np.ndarray | None:
+def _label_weight(settings: Settings, labels: tuple[str, ...], counts_L3: np.ndarray) -> Constant | None:
     if settings.class_weights is None:
         return None
     no_L, yes_L = np.maximum(counts_L3[:, 0], 1.0), np.maximum(counts_L3[:, 1], 1.0)
@@ -306,15 +305,5 @@ def _label_weight(settings: Settings, labels: tuple[str, ...], counts_L3: np.nda
     else:
         yes_weight_L = np.array([settings.class_weights.get(label, 1.0) for label in labels])
         weight_2L = np.stack([np.ones_like(yes_weight_L), yes_weight_L])
-    return np.asarray(weight_2L * (no_L + yes_L) / (weight_2L * np.stack([no_L, yes_L])).sum(0), np.float32)
-
-
-def _tensor_on(values: np.ndarray | None, like: Tensor, kept: dict[Any, Tensor]) -> Tensor | None:
-    import torch
-
-    if values is None:
-        return None
-    if like.device not in kept:
-        with torch.inference_mode(False):  # made in validation, used in training
-            kept[like.device] = torch.tensor(values, device=like.device)
-    return kept[like.device]
+    per_row_L = (weight_2L * np.stack([no_L, yes_L])).sum(0)
+    return Constant(np.asarray(weight_2L * (no_L + yes_L) / per_row_L, np.float32))

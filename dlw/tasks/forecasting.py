@@ -7,7 +7,7 @@ deviation in training, so that columns of different size count alike; answers ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -15,14 +15,14 @@ from pydantic import Field, model_validator
 from dlw.errors import DataError
 from dlw.specs import Arrays, FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
+from dlw.tasks._constants import Constant
+from dlw.tasks._levels import Level, check_levels, middle
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TARGETS = {"series": ("forecast", "forecast_quantiles")}
 OUTPUT = "forecast"
-
-Level = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Settings(TaskSettings):
@@ -38,10 +38,7 @@ class Settings(TaskSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        if self.quantiles is not None and self.quantiles != sorted(set(self.quantiles)):
-            raise ValueError("quantiles must rise, each level once")
-        if self.quantiles is not None and self.loss is not None:
-            raise ValueError("loss has no effect with quantiles, which use the pinball loss")
+        check_levels(self.quantiles, self.loss)
         return self
 
 
@@ -60,6 +57,7 @@ class ForecastingTask(Task):
         self.columns = target.columns
         self.levels = tuple(settings.quantiles or ())
         self.scale = tuple(float(value) for value in target.statistics["std"])
+        self._scale = Constant(self.scale)
         self.season = int(target.statistics.get("season", [0])[0])
         self.seasonal_error = tuple(target.statistics.get("seasonal_error", ()))
         steps, channels = target.shape
@@ -71,11 +69,9 @@ class ForecastingTask(Task):
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss [B] from [B, H, C * Q] and the target float32 [B, H, C]; unknown values count 0."""
-        import torch
-
         from dlw.tasks._losses import forecast_loss
 
-        scale_C = torch.tensor(self.scale, device=out.device)
+        scale_C = self._scale.like(out)
         return forecast_loss(
             out.unflatten(-1, (len(self.columns), -1)) / scale_C[:, None],
             target / scale_C,
@@ -89,12 +85,7 @@ class ForecastingTask(Task):
         if not self.levels:
             return {"forecast": values_BHCQ[..., 0]}
         quantiles_BHCQ = values_BHCQ.sort(-1).values
-        return {"forecast": quantiles_BHCQ[..., self.middle], "quantiles": quantiles_BHCQ}
-
-    @property
-    def middle(self) -> int:
-        """The place of the level nearest to 0.5, whose quantile is the point answer."""
-        return int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))
+        return {"forecast": quantiles_BHCQ[..., middle(self.levels)], "quantiles": quantiles_BHCQ}
 
     def condense(self, answers: Arrays) -> Arrays:
         """Keep the quantiles alone where there are some: the point is one of them."""
@@ -127,7 +118,7 @@ class ForecastingTask(Task):
         quantiles_NHCQ = np.asarray(answers["quantiles"])
         columns: dict[str, Any] = {}
         for place, name in enumerate(self.columns):
-            columns[name] = quantiles_NHCQ[:, :, place, self.middle]
+            columns[name] = quantiles_NHCQ[:, :, place, middle(self.levels)]
             for q, level in enumerate(self.levels):
                 columns[f"{name}_q{100 * level:g}"] = quantiles_NHCQ[:, :, place, q]
         return columns

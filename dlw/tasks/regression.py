@@ -7,7 +7,7 @@ it as plain numbers, so every export carries them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -15,14 +15,14 @@ from pydantic import Field, model_validator
 from dlw.errors import DataError
 from dlw.specs import FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
+from dlw.tasks._constants import Constant
+from dlw.tasks._levels import Level, check_levels, middle
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TARGETS = {"number": ("values", "quantiles")}
 OUTPUT = "vector"
-
-Level = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Settings(TaskSettings):
@@ -45,10 +45,7 @@ class Settings(TaskSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        if self.quantiles is not None and self.quantiles != sorted(set(self.quantiles)):
-            raise ValueError("quantiles must rise, each level once")
-        if self.quantiles is not None and self.loss is not None:
-            raise ValueError("loss has no effect with quantiles, which use the pinball loss")
+        check_levels(self.quantiles, self.loss)
         if self.huber_delta is not None and self.loss != "huber":
             raise ValueError("huber_delta has no effect unless loss is huber")
         return self
@@ -71,18 +68,17 @@ class RegressionTask(Task):
         self.metrics: tuple[str, ...] = ("rmse", "mae", "r2")
         if self.levels:
             self.metrics = (*self.metrics, "pinball", "coverage")
-        self._shift, self._width = _scaling(settings.scale, target)
-        self._on_device: dict[Any, tuple[Tensor, Tensor, Tensor]] = {}
+        self._shift, self._width = map(Constant, _scaling(settings.scale, target))
+        self._levels = Constant(self.levels)
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss [B] from [B, T] or [B, T * Q] and the target float32 [B, T] in the user's units."""
         from dlw.tasks._losses import pinball_loss, point_loss
 
-        shift_T, width_T, level_Q = self._constants(out)
         goal_BT = target.log1p() if self.settings.scale == "log" else target
-        goal_BT = (goal_BT - shift_T) / width_T
+        goal_BT = (goal_BT - self._shift.like(out)) / self._width.like(out)
         if self.levels:
-            return pinball_loss(out.unflatten(-1, (-1, len(self.levels))), goal_BT, level_Q)
+            return pinball_loss(out.unflatten(-1, (-1, len(self.levels))), goal_BT, self._levels.like(out))
         return point_loss(out, goal_BT, kind=self.settings.loss or "mse", huber_delta=self.settings.huber_delta or 1.0)
 
     def activate(self, out: Tensor) -> dict[str, Tensor]:
@@ -93,18 +89,13 @@ class RegressionTask(Task):
         import torch
 
         # Written as constants of the traced graph, so not taken from the tensors kept for the loss.
-        shift_T, width_T = torch.tensor(self._shift, device=out.device), torch.tensor(self._width, device=out.device)
+        shift_T, width_T = (torch.tensor(part.values, device=out.device) for part in (self._shift, self._width))
         if not self.levels:
             values_BT = out.float() * width_T + shift_T
             return {"values": self._unscale(values_BT)}
         sorted_BTQ = out.float().unflatten(-1, (-1, len(self.levels))).sort(-1).values
         quantiles_BTQ = self._unscale(sorted_BTQ * width_T[:, None] + shift_T[:, None])
-        return {"values": quantiles_BTQ[..., self.middle], "quantiles": quantiles_BTQ}
-
-    @property
-    def middle(self) -> int:
-        """The place of the level nearest to 0.5, whose quantile is the point answer."""
-        return int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))
+        return {"values": quantiles_BTQ[..., middle(self.levels)], "quantiles": quantiles_BTQ}
 
     def outcome(self, answers: Mapping[str, np.ndarray], target: np.ndarray) -> Outcome:
         """Lay answers beside the true values."""
@@ -124,15 +115,6 @@ class RegressionTask(Task):
 
     def _unscale(self, values: Tensor) -> Tensor:
         return values.exp() - 1.0 if self.settings.scale == "log" else values
-
-    def _constants(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        import torch
-
-        if like.device not in self._on_device:
-            with torch.inference_mode(False):  # made in validation, used in training
-                made = [torch.tensor(values, device=like.device) for values in (self._shift, self._width, self.levels)]
-            self._on_device[like.device] = (made[0], made[1], made[2])
-        return self._on_device[like.device]
 
 
 def _scaling(scale: str, target: FieldSpec) -> tuple[list[float], list[float]]:

@@ -15,6 +15,7 @@ from pydantic import Field
 from dlw.errors import DataError, did_you_mean
 from dlw.specs import Arrays, FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
+from dlw.tasks._constants import Constant
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,7 +74,6 @@ class SegmentationTask(Task):
         self.monitor = "mean_iou"
         self.metrics: tuple[str, ...] = ("mean_iou", "dice", "pixel_accuracy")
         self._weight = _class_weight(settings, self.labels, self.counts)
-        self._on_device: dict[Any, Tensor] = {}
 
     @property
     def positive(self) -> int:
@@ -86,7 +86,8 @@ class SegmentationTask(Task):
         """Return each row's loss [B] from logits [B, K, H, W] and class ids uint8 [B, H, W]."""
         from dlw.tasks._maps import pixel_loss
 
-        return pixel_loss(out, target, dice=self.settings.dice, weight_K=self._weight_on(out))
+        weight_K = None if self._weight is None else self._weight.like(out)
+        return pixel_loss(out, target, dice=self.settings.dice, weight_K=weight_K)
 
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Return probabilities [B, K, H, W]."""
@@ -120,26 +121,16 @@ class SegmentationTask(Task):
 
         return tint(picture, layer, 1 - self.positive if len(self.labels) == 2 else None)
 
-    def _weight_on(self, like: Tensor) -> Tensor | None:
-        import torch
-
-        if self._weight is None:
-            return None
-        if like.device not in self._on_device:
-            with torch.inference_mode(False):  # made in validation, used in training
-                self._on_device[like.device] = torch.tensor(self._weight, device=like.device)
-        return self._on_device[like.device]
-
 
 def _ids(answers: Mapping[str, np.ndarray]) -> np.ndarray:
     return answers["ids"] if "ids" in answers else answers["probabilities"].argmax(1).astype(np.uint8)
 
 
-def _class_weight(settings: Settings, labels: tuple[str, ...], counts_K: np.ndarray) -> np.ndarray | None:
+def _class_weight(settings: Settings, labels: tuple[str, ...], counts_K: np.ndarray) -> Constant | None:
     if settings.class_weights is None:
         return None
     if isinstance(settings.class_weights, dict):
         weight_K = np.array([settings.class_weights.get(label, 1.0) for label in labels])
     else:
         weight_K = np.maximum(counts_K, 1.0) ** (-1.0 if settings.class_weights == "balanced" else -0.5)
-    return np.asarray(weight_K * counts_K.sum() / (weight_K * counts_K).sum(), np.float32)
+    return Constant(np.asarray(weight_K * counts_K.sum() / (weight_K * counts_K).sum(), np.float32))

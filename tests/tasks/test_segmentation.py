@@ -68,8 +68,8 @@ def test_the_average_training_pixel_weighs_one(weights: Any, expected: list[floa
     weight = build(class_weights=weights)._weight
     assert (weight is None) == (expected is None)
     if weight is not None and expected is not None:
-        np.testing.assert_allclose(weight, expected, rtol=1e-6)
-        assert (weight * [0.1, 0.3, 0.6]).sum() == pytest.approx(1)
+        np.testing.assert_allclose(weight.values, expected, rtol=1e-6)
+        assert (weight.values * [0.1, 0.3, 0.6]).sum() == pytest.approx(1)
 
 
 def test_positive_is_the_rarer_of_two_unless_named() -> None:
