@@ -23,6 +23,9 @@ INDEX = "index"
 TARGET = "target"
 """Batch key and array group of the packed target columns."""
 
+VOID = 255
+"""In a mask, the class of a pixel that is not known."""
+
 
 @dataclass(frozen=True)
 class FieldSpec:

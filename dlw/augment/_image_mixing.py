@@ -1,4 +1,4 @@
-"""Two rows become one: mixup and cutmix. Shape legend: B rows, C channels, H and W pixels.
+"""Two rows become one: mixup, cutmix and copy_paste. Shape legend: B rows, C channels, H and W pixels.
 
 Each row meets the row a common distance further on in the batch and draws its own share: the share of a row does not
 depend on the batch it is in, its partner does.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlw.augment._base import Augment, Draws
 from dlw.augment._images import boxes, like
-from dlw.specs import FieldSpec
+from dlw.specs import TARGET, VOID, FieldSpec
 
 Mix = Callable[[Tensor, Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
 """Pictures, the partners' pictures, the share wanted [B] and draws to mixed pictures and the share reached [B]."""
@@ -32,14 +32,46 @@ def mixing(inputs: Mapping[str, FieldSpec], alpha: float, probability: float, mi
         if "partner" in batch or (probability < 1 and pick.item() >= probability):
             return batch
         image_BCHW = batch[name]
-        rows = len(image_BCHW)
-        row_B = torch.arange(rows, device=image_BCHW.device)
-        partner_B = (row_B + 1 + (distance * max(1, rows - 1)).long()) % rows
+        partner_B = _partners(image_BCHW, distance)
         share_B = _read(quantiles.to(image_BCHW.device), draws.uniform(1)[:, 0])
         mixed_BCHW, share_B = mix(image_BCHW, image_BCHW[partner_B], share_B, draws)
         return {**batch, name: mixed_BCHW, "partner": partner_B, "share": share_B}
 
     return apply
+
+
+def paste_rare(groups: Mapping[str, FieldSpec], probability: float, match_light: bool) -> Augment:
+    """Return the augmentation that pastes all known pixels of the partner but those of the commonest class."""
+    (name,) = (name for name, spec in groups.items() if spec.kind == "image")
+    common = int(np.argmax(groups[TARGET].statistics["counts"][0]))
+
+    def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        image_BCHW, ids_BHW = batch[name], batch[TARGET]
+        partner_B = _partners(image_BCHW, draws.shared(1)[0])
+        other_BCHW, other_BHW = image_BCHW[partner_B].float(), ids_BHW[partner_B]
+        if match_light:
+            light_BC11 = _light(image_BCHW, ids_BHW == common)
+            other_BCHW = other_BCHW + light_BC11 - light_BC11[partner_B]
+        is_met_B11 = (draws.uniform(1)[:, 0] < probability)[:, None, None]
+        is_pasted_BHW = is_met_B11 & (other_BHW != common) & (other_BHW != VOID) & (ids_BHW != VOID)
+        mixed_BCHW = torch.where(is_pasted_BHW[:, None], like(other_BCHW, image_BCHW), image_BCHW)
+        return {**batch, name: mixed_BCHW, TARGET: torch.where(is_pasted_BHW, other_BHW, ids_BHW)}
+
+    return apply
+
+
+def _light(image_BCHW: Tensor, is_common_BHW: Tensor) -> Tensor:
+    """Return the mean of each channel over the pixels of the commonest class [B, C, 1, 1]; 0 where there are none."""
+    weight_B1HW = is_common_BHW[:, None].float()
+    total_BC11 = (image_BCHW.float() * weight_B1HW).sum((2, 3), keepdim=True)
+    return total_BC11 / weight_B1HW.sum((2, 3), keepdim=True).clamp(min=1)
+
+
+def _partners(image_BCHW: Tensor, distance: Tensor) -> Tensor:
+    """Return the row that each row meets, at a common distance of 1 and more; `distance` is drawn from [0, 1)."""
+    rows = len(image_BCHW)
+    row_B = torch.arange(rows, device=image_BCHW.device)
+    return (row_B + 1 + (distance * max(1, rows - 1)).long()) % rows
 
 
 def blend(image_BCHW: Tensor, partner_BCHW: Tensor, share_B: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:

@@ -19,9 +19,8 @@ from torch import Tensor
 from dlw.augment._base import Augment, Draws
 from dlw.augment._images import boxes as inside_boxes
 from dlw.augment._images import like
-from dlw.specs import TARGET, FieldSpec
+from dlw.specs import TARGET, VOID, FieldSpec
 
-VOID = 255
 Fill = Literal["zero", "edge", "reflect"]
 
 

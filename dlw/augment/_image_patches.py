@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from dlw.augment._base import Augment, Draws
-from dlw.specs import TARGET, FieldSpec
-
-VOID = 255
+from dlw.specs import TARGET, VOID, FieldSpec
 
 
 def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float, rare_rows: float) -> Augment:

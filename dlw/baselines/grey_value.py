@@ -6,11 +6,10 @@ import numpy as np
 
 from dlw.baselines._base import Answer, Ask
 from dlw.baselines._rows import told
-from dlw.specs import Arrays
+from dlw.specs import VOID, Arrays
 
 KINDS = ("map",)
 INPUTS = ("image",)
-VOID = 255
 
 
 def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer:

@@ -51,6 +51,19 @@ class Layout:
     max_pixels: int
 
 
+MEAN, DEVIATION = 128.0, 48.0
+"""Of a standardised picture: 2.6 deviations fit on either side of the middle of 0 to 255."""
+
+
+def standardise(pixels_CHW: np.ndarray) -> None:
+    """Bring a picture, in place, to one mean and deviation over its pixels that are not black, clipped to 1..255."""
+    is_seen_HW = pixels_CHW.any(axis=0)
+    seen_CP = pixels_CHW[:, is_seen_HW].astype(np.float32)
+    if seen_CP.size:
+        scale = DEVIATION / max(float(seen_CP.std()), 1.0)
+        pixels_CHW[:, is_seen_HW] = ((seen_CP - seen_CP.mean()) * scale + MEAN).round().clip(1, 255)
+
+
 @dataclass(frozen=True)
 class Size:
     """Most common size, and the channels that hold every picture."""

@@ -27,7 +27,7 @@ from dlw.fields._pictures import (
     upright,
     upright_size,
 )
-from dlw.specs import FieldSpec
+from dlw.specs import VOID, FieldSpec
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 KIND = "mask"
 FOLLOWS = "image"
-VOID = 255
 NUM_MEASURED = 1000
 """Training masks, evenly spaced, that pixels are counted in where the recipe names the classes."""
 _ROWS_A_TASK = 16

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlw.specs import Outcome
-
-VOID = 255
+from dlw.specs import VOID, Outcome
 
 
 class Pixels(NamedTuple):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlw.specs import VOID
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-VOID = 255
 _GOLDEN_TURN = 0.618033988749895
 _OPACITY = 0.55
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-VOID = 255
+from dlw.specs import VOID
 
 
 def pixel_loss(logits_BKHW: Tensor, target_BHW: Tensor, *, dice: float, weight_K: Tensor | None) -> Tensor:

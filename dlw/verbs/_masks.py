@@ -10,6 +10,7 @@ import numpy as np
 
 from dlw.fields._files import read_files
 from dlw.fields._pictures import Layout, encode_png, open_picture, placement, upright_size
+from dlw.specs import VOID
 from dlw.verbs._fitted import Fitted
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 MASK = "mask"
 """Column of the task segmentation: for each row a PNG file with a class id in each pixel."""
-VOID = 255
 
 
 def on_given_pictures(columns: Mapping[str, Any], fitted: Fitted, table: pa.Table, rows: np.ndarray) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlw.recipe.schema import Block, Recipe, SplitPlan
-from dlw.specs import Outcome
+from dlw.specs import VOID, Outcome
 
 if TYPE_CHECKING:
     from dlw.verbs._scores import BaselineFit, Score
@@ -179,7 +179,7 @@ def _objects(outcome: Outcome) -> str:
 
 def _pixels(outcome: Outcome, facts: Facts) -> str:
     height, width = outcome.target.shape[1:]
-    void = (outcome.target == 255).mean()
+    void = (outcome.target == VOID).mean()
     told = f"pixels: counted over all pictures at {width}x{height}, {100 * void:.2g} % not known and left out"
     if len(outcome.names) == 2:
         return f"{told}; dice is that of {outcome.names[outcome.positive]} ({facts.positive_from})"

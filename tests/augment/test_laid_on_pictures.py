@@ -175,3 +175,31 @@ def test_patches_want_a_mask_and_pictures_as_large() -> None:
         module.build(module.Settings(size=21), {"image": image, "target": FieldSpec("mask", (64, 20), "uint8")})
     with pytest.raises(UsageError, match="a target that is a mask"):
         module.build(module.Settings(size=8), {"image": image, "target": FieldSpec("category", (), "int64")})
+
+
+def test_rare_pixels_are_pasted_in_the_light_of_the_other_picture() -> None:
+    """A block that is 100 brighter than its ground stays that on a darker ground; what is not known stays so."""
+    image, mask = torch.full((2, 1, 8, 8), 150, dtype=torch.uint8), torch.zeros(2, 8, 8, dtype=torch.uint8)
+    image[0, 0, 2:4, 2:6], mask[0, 2:4, 2:6] = 250, 1
+    image[1], mask[1, :, 4:] = 30, VOID
+    augment = augmentation("copy_paste", "mask", probability=1.0)
+    changed = augment({"image": image, "target": mask}, RowDraws(3, 0, torch.arange(2), place=0))
+    assert changed["image"][1, 0, 2:4, 2:4].eq(130).all()
+    assert changed["target"][1, 2:4, 2:4].eq(1).all()
+    assert int((changed["image"][1] != 30).sum()) == int((changed["target"][1] == 1).sum()) == 4
+    assert torch.equal(changed["image"][0], image[0])
+    kept = augmentation("copy_paste", "mask", probability=1.0, match_light=False)
+    assert kept({"image": image, "target": mask}, RowDraws(3, 0, torch.arange(2), place=0))["image"][1].max() == 250
+
+
+def test_rare_pixels_are_pasted_in_some_rows() -> None:
+    image, _ = blocks()
+    mask = (image[:, 0] > 128).to(torch.uint8)
+    seen, _ = run(augmentation("copy_paste", "mask", probability=0.3), image, mask)
+    changed = int((seen != image).flatten(1).any(1).sum())
+    assert 4 <= changed <= 22
+
+
+def test_pasting_needs_a_mask() -> None:
+    with pytest.raises(UsageError, match="copy_paste: is for a target that is a mask"):
+        augmentation("copy_paste", "boxes")

@@ -211,3 +211,22 @@ def paeth(left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray
     guess = left + above - corner
     distances = np.stack([abs(guess - left), abs(guess - above), abs(guess - corner)])
     return np.choose(np.argmin(distances, axis=0), [left, above, corner])
+
+
+def test_exposures_are_evened_out() -> None:
+    """Twice the light, the same picture: mean 128, deviation 48; what `pad` adds stays black and counts for nothing."""
+    wide = np.random.default_rng(0).integers(40, 60, (8, 16)).astype(np.uint8)
+    settings = field(standardise=True, resize="pad", height=16, width=16)
+    files = column(stored(Image.fromarray(wide)), stored(Image.fromarray(2 * wide)))
+    pixels = settings.encode(files, settings.fit(files)).array[:, 0]
+    assert (pixels[:, [0, 1, 2, 3, 12, 13, 14, 15]] == 0).all()
+    inside = pixels[:, 4:12].astype(float)
+    assert inside.mean((1, 2)) == pytest.approx([128, 128], abs=1)
+    assert inside.std((1, 2)) == pytest.approx([48, 48], abs=1)
+    assert np.abs(inside[0] - inside[1]).max() <= 1
+
+
+def test_a_picture_of_one_grey_is_standardised_to_the_middle() -> None:
+    files = column(stored(Image.new("L", (4, 4), 77)), stored(Image.new("L", (4, 4), 0)))
+    settings = field(standardise=True)
+    assert settings.encode(files, settings.fit(files)).array.max((1, 2, 3)).tolist() == [128, 0]
