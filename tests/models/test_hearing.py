@@ -86,7 +86,7 @@ def test_every_parameter_learns(name: str) -> None:
     for parameter in made.parameters():
         nn.init.normal_(parameter, std=0.2) if parameter.ndim > 1 else None
     for module in made.modules():
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.ones_(module.weight)
     made({"sound": sounds(1500, 900, 1200)}).log_softmax(-1)[..., 1].square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())

@@ -105,6 +105,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "series_conv": (_WAVE_CLASSES, {"width": 4, "depth": 1, "kernels": [3, 5]}),
     "rocket": (_WAVE_CLASSES, {"features": 168}),
     "detector": (_BOXES, {"widths": [8, 8], "depths": [1, 1], "neck_width": 8, "head_depth": 1}),
+    "sound_resnet": (_TONES, {"width": 4, "stages": 2, "mels": 8, "dropout": 0.2}),
     "sound_conv": (_TONES, {"width": 4, "depth": 1, "kernel": 3, "mels": 8, "dropout": 0.2}),
     "speech": (_MELODIES, {"width": 8, "depth": 1, "heads": 2, "kernel": 3, "mels": 8, "dropout": 0.2}),
     "encoder_decoder": (_TURNED, {"width": 8, "depth": 1, "heads": 2, "dropout": 0.2}),
