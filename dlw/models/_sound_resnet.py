@@ -59,8 +59,10 @@ class Block(nn.Module):
         self.first, self.second = unit(before, after, resnet.Settings(), stride=stride), convolution(after, after, 3)
         self.norm = nn.BatchNorm2d(after)
         nn.init.zeros_(self.norm.weight)
-        is_same = before == after and stride == 1
-        self.shortcut = nn.Identity() if is_same else convolution(before, after, 1, stride)
+        self.shortcut: nn.Module = nn.Identity()
+        if before != after or stride > 1:
+            # Not one strided convolution: in channels_last, oneDNN's corrupts memory (torch 2.13, AVX2, 4 channels).
+            self.shortcut = nn.Sequential(nn.AvgPool2d(1, stride), convolution(before, after, 1))
 
     def forward(self, x_BCMS: Tensor, mask_B11S: Tensor) -> Tensor:
         """Return [B, after, M / stride, S / stride]; the mask is that of the steps returned."""
