@@ -12,9 +12,13 @@ needs no replay and workers change nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+from dlw.errors import UsageError
+from dlw.specs import TARGET, FieldSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,3 +50,9 @@ class Augment(Protocol):
     """
 
     def __call__(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]: ...
+
+
+def check_one_image(groups: Mapping[str, FieldSpec], name: str) -> None:
+    """UsageError unless one picture is the only input of an augmentation that mixes rows: other columns cannot be."""
+    if [spec.kind for group, spec in groups.items() if group != TARGET] != ["image"]:
+        raise UsageError(f"data.augment: {name} mixes whole rows, so one image must be the only input")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dlw.augment._base import Augment, AugmentSettings
+from dlw.augment._base import Augment, AugmentSettings, check_one_image
 from dlw.errors import UsageError
 from dlw.specs import TARGET, FieldSpec
 
@@ -32,6 +32,5 @@ def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
 
     if groups[TARGET].kind != "mask":
         raise UsageError("data.augment: copy_paste: is for a target that is a mask, which says what to paste")
-    if [spec.kind for group, spec in groups.items() if group != TARGET] != ["image"]:
-        raise UsageError("data.augment: copy_paste mixes two rows, so one image must be the only input")
+    check_one_image(groups, "copy_paste")
     return paste_rare(groups, settings.probability, settings.match_light)

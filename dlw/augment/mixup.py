@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dlw.augment._base import Augment, AugmentSettings
-from dlw.errors import UsageError
-from dlw.specs import TARGET, FieldSpec
+from dlw.augment._base import Augment, AugmentSettings, check_one_image
+from dlw.specs import FieldSpec
 
 KINDS = ("image",)
 LAID_ON = ()
@@ -27,6 +26,5 @@ def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation; raises UsageError unless one picture is the only input."""
     from dlw.augment._image_mixing import blend, mixing
 
-    if [spec.kind for group, spec in groups.items() if group != TARGET] != ["image"]:
-        raise UsageError("data.augment: mixup mixes whole rows, so one image must be the only input")
+    check_one_image(groups, "mixup")
     return mixing(groups, settings.alpha, settings.probability, blend)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.fields._files import read_files
-from dlw.fields._pictures import Layout, encode_png, open_picture, placement, upright_size
+from dlw.fields._pictures import Layout, encode_png, placement
 from dlw.specs import VOID
 from dlw.verbs._fitted import Fitted
+from dlw.verbs._given_pictures import given_pictures
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,12 +24,7 @@ def on_given_pictures(columns: Mapping[str, Any], fitted: Fitted, table: pa.Tabl
     """Return a task's columns with each mask as large as its picture; what `resize: crop` cut off is void."""
     if fitted.target.kind != "mask":
         return dict(columns)
-    picture = next(column for column in fitted.columns if column.role == "input" and column.spec.kind == "image")
-    limit = int(picture.settings["max_pixels"])
-    height, width = (int(picture.state[key]) for key in ("height", "width"))
-    layout = Layout(height, width, 1, str(picture.settings["resize"]), limit)
-    files = read_files(table[picture.name].take(rows), picture.name)
-    sizes = [upright_size(open_picture(file, limit)) for file in files]
+    layout, sizes = given_pictures(fitted, table, rows)
     masks = [_placed_back(mask, size, layout) for mask, size in zip(columns[MASK], sizes, strict=True)]
     return {**columns, MASK: masks}
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.fields._files import read_files
-from dlw.fields._pictures import Layout, open_picture, placement, upright_size
+from dlw.fields._pictures import Layout, placement
 from dlw.specs import FieldSpec
 from dlw.verbs._fitted import Fitted
+from dlw.verbs._given_pictures import given_pictures
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,12 +30,7 @@ def in_given_pixels(columns: Mapping[str, Any], fitted: Fitted, table: pa.Table,
     """Return a task's columns with each bbox on the picture as given, where they hold objects found on its encoding."""
     if not are_objects(fitted.target):
         return dict(columns)
-    picture = next(column for column in fitted.columns if column.role == "input" and column.spec.kind == "image")
-    limit = int(picture.settings["max_pixels"])
-    height, width = (int(picture.state[key]) for key in ("height", "width"))
-    layout = Layout(height, width, 1, str(picture.settings["resize"]), limit)
-    files = read_files(table[picture.name].take(rows), picture.name)
-    sizes = [upright_size(open_picture(file, limit)) for file in files]
+    layout, sizes = given_pictures(fitted, table, rows)
     placed = [
         [{**one, "bbox": _placed_back(one["bbox"], size, layout)} for one in found]
         for found, size in zip(columns[OBJECTS], sizes, strict=True)
