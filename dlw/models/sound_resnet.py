@@ -28,7 +28,9 @@ class Settings(ModelSettings):
     stages: int = Field(3, ge=1, le=6, description="Stages.")
     depth: int = Field(1, ge=1, le=100, description="Residual blocks of each stage.")
     mels: int = Field(40, ge=4, le=256, description="Bands of the mel spectrum.")
-    hop_ms: float = Field(10.0, gt=0.5, le=100, description="Milliseconds from one window to the next, a quarter of one.")
+    hop_ms: float = Field(
+        10.0, gt=0.5, le=100, description="Milliseconds from one window to the next, a quarter of one."
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the pooled channels switched off in training.")
 
 

@@ -13,6 +13,7 @@ from dlw.progress import Silent
 from dlw.runs import store
 from dlw.runs.layout import Run
 from dlw.runs.lock import hold
+from tests.forks import fork
 
 Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
 
@@ -22,7 +23,7 @@ Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
 def test_every_load_during_saves_is_whole(run: Run, tensors: Tensors, ears: Any, which: store.Which) -> None:
     saves = 200
     store.save(run, 1, tensors(1), {}, keep=2, is_best=True)
-    child = os.fork()
+    child = fork()
     if child == 0:
         status = 1
         try:

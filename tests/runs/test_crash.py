@@ -27,6 +27,7 @@ from dlw.runs.journal import Journal
 from dlw.runs.layout import Run
 from dlw.runs.lock import hold
 from dlw.runs.steps import saved_steps, step_folder
+from tests.forks import fork
 from tests.withstood import Tally
 
 Tensors = Callable[[int], dict[str, dict[str, torch.Tensor]]]
@@ -85,7 +86,7 @@ def recorded(run: Run, step: int, tensors: Tensors, monkeypatch: pytest.MonkeyPa
 
 def kill_at(call: int, run: Run, step: int, tensors: Tensors, *, is_torn: bool) -> None:
     """Work on a step in a child process that dies at disk call `call`, in the middle of the write if torn."""
-    child = os.fork()
+    child = fork()
     if child == 0:
         calls = 0
 
@@ -186,7 +187,7 @@ def test_each_call_of_a_save_may_fail(
 @pytest.mark.parametrize("limit_bytes", [0, 1, 40, 300])
 def test_a_limit_on_file_sizes_is_a_full_disk(run: Run, tensors: Tensors, limit_bytes: int) -> None:
     start(run, tensors, last=3)
-    child = os.fork()
+    child = fork()
     if child == 0:
         status = 1
         try:
@@ -273,7 +274,7 @@ def test_files_that_another_process_cuts_and_mends_are_whole_or_damage(run: Run,
     start(run, tensors, last=2)
     victim = step_folder(run, 2) / "model.safetensors"
     whole = victim.read_bytes()
-    child = os.fork()
+    child = fork()
     if child == 0:
         for number in itertools.count():
             os.truncate(victim, number * 7 % len(whole))

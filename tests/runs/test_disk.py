@@ -13,6 +13,7 @@ import pytest
 
 from dlw.errors import ResourceError, RunError
 from dlw.runs import disk
+from tests.forks import fork
 
 
 def failing(operation: Callable[..., Any], error: int) -> Callable[..., Any]:
@@ -92,7 +93,7 @@ def test_planted_link_is_refused(tmp_path: Path, *, is_dangling: bool) -> None:
 
 
 def test_leftovers_of_dead_processes_are_cleared(tmp_path: Path) -> None:
-    dead = os.fork()
+    dead = fork()
     if dead == 0:
         os._exit(0)
     os.waitpid(dead, 0)

@@ -14,11 +14,12 @@ from dlw.errors import RunInUseError
 from dlw.runs import disk
 from dlw.runs.layout import Run
 from dlw.runs.lock import hold
+from tests.forks import fork
 
 
 def child(work: Callable[[], None]) -> int:
     """Run a function in a forked process and return its pid; it exits with 7 for RunInUseError."""
-    pid = os.fork()
+    pid = fork()
     if pid:
         return pid
     status = 1

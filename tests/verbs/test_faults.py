@@ -29,6 +29,7 @@ from dlw.runs import disk, environment, store
 from dlw.runs.layout import Run, open_run
 from dlw.runs.lock import hold
 from dlw.verbs.train import train
+from tests.forks import fork
 from tests.verbs.resumed_runs import (
     FAMILIES,
     Moment,
@@ -58,7 +59,7 @@ def straight(recipe: Path, tmp_path: Path) -> dict[str, bytes]:
 
 def forked(work: Callable[[], int]) -> int:
     """Run a function in a forked process that exits with what it returns; return its pid."""
-    pid = os.fork()
+    pid = fork()
     if pid:
         return pid
     status = 99
