@@ -18,8 +18,9 @@ from dlw.runs import tensorfile
 
 DTYPES = sorted(tensorfile._dtypes().values(), key=str)
 SHAPES = st.lists(st.integers(0, 4), max_size=4)
-NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S"), exclude_characters="/\\"), min_size=1)
-NAMES = NAMES.filter(lambda name: tensorfile.name_problem(name) is None)
+NAMES = st.text(
+    st.characters(codec="utf-8", categories=("L", "N", "P", "S"), exclude_characters="/\\"), min_size=1
+).filter(lambda name: tensorfile.name_problem(name) is None)
 
 
 def to_bytes(tensors: dict[str, torch.Tensor]) -> bytearray:
