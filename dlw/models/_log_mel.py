@@ -71,9 +71,17 @@ def every(mask_B1T: Tensor, stride: int) -> Tensor:
 
 def _standardised(x_BMS: Tensor, mask_B1S: Tensor) -> Tensor:
     count_B11 = mask_B1S.sum(2, keepdim=True).clamp(min=1) * x_BMS.shape[1]
-    x_BMS = (x_BMS - (x_BMS * mask_B1S).sum((1, 2), keepdim=True) / count_B11) * mask_B1S
-    deviation_B11 = (x_BMS.square().sum((1, 2), keepdim=True) / count_B11).sqrt()
+    x_BMS = (x_BMS - _total(x_BMS * mask_B1S) / count_B11) * mask_B1S
+    deviation_B11 = (_total(x_BMS.square()) / count_B11).sqrt()
     return x_BMS / deviation_B11.clamp(min=0.1)
+
+
+def _total(x_BMS: Tensor) -> Tensor:
+    """Return the sum of each recording [B, 1, 1], bands apart first.
+
+    ONNX Runtime adds one number after the other, so that the error of one long sum shows in the answers.
+    """
+    return x_BMS.sum(2, keepdim=True).sum(1, keepdim=True)
 
 
 def _waves(window: int) -> np.ndarray:
