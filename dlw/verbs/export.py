@@ -15,7 +15,7 @@ import numpy as np
 from dlw import __version__, registry
 from dlw.errors import DataError, ResourceError, RunError, UsageError
 from dlw.progress import Listener, Silent
-from dlw.ragged import LEAST_STEPS, trimmed
+from dlw.ragged import FILL, LEAST_STEPS, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Export
 from dlw.runs import disk
@@ -139,8 +139,9 @@ def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit:
         files.append(RECIPE_FILE)
     ragged = ragged_kinds(trained.fitted.inputs)
     answers = _network_answers(trained.predictor, {group: array[:2] for group, array in rows.items()})
-    short = {group: array[:2, :LEAST_STEPS] if group in ragged else array[:2] for group, array in rows.items()}
-    briefly = _network_answers(trained.predictor, short)
+    briefly = _network_answers(
+        trained.predictor, {group: _emptied(array, ragged.get(group)) for group, array in rows.items()}
+    )
     growing = [name for name, answer in answers.items() if answer.shape != briefly[name].shape]
     manifest = {
         "bundle": BUNDLE_VERSION,
@@ -162,6 +163,13 @@ def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit:
     usage = use(_signature(rows, ragged), tuple(answers))
     disk.write_new(folder / "README.md", [_readme(manifest, usage, parity).encode()])
     return parity
+
+
+def _emptied(array: np.ndarray, kind: str | None) -> np.ndarray:
+    """Return two rows, of a ragged kind without a step; not cut ones, since atoms name one another by place."""
+    if kind is None:
+        return array[:2]
+    return np.full((2, LEAST_STEPS, *array.shape[2:]), FILL[kind], array.dtype)
 
 
 def prove(

@@ -21,6 +21,7 @@ from dlw.exporters import safetensors as exporter_module
 from dlw.runs import disk
 from dlw.verbs._bundle import open_bundle
 from dlw.verbs.export import ROW_COUNTS, Exported, export
+from dlw.verbs.train import train
 from tests.verbs import small_runs
 
 
@@ -207,3 +208,17 @@ def test_unreadable_manifest_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_text(content)
     with pytest.raises(RunError, match=r"bundle\.json"):
         open_bundle(tmp_path)
+
+
+def test_rings_are_exported(tmp_path: Path) -> None:
+    """The first atom of a ring names its last one as a neighbour."""
+    (tmp_path / "rings.csv").write_text(
+        "smiles,y\n" + "".join(f"C1{'C' * (row % 6 + 1)}C1,{row % 6}\n" for row in range(40))
+    )
+    (tmp_path / "recipe.yaml").write_text(
+        "recipe: 1\nname: rings\ntask: regression\n"
+        "data: {source: rings.csv, inputs: {smiles: molecule}, target: {y: number}}\n"
+        "model: {type: message_passing, width: 8, depth: 1}\ntrain: {epochs: 1, batch_size: 8}\n"
+    )
+    train(tmp_path / "recipe.yaml", out=tmp_path / "run")
+    assert export(tmp_path / "run").difference < 1e-4
