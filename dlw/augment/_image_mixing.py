@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dlw.augment._base import Augment, Draws
+from dlw.augment._image_patches import commonest, is_rare
 from dlw.augment._images import boxes, like
 from dlw.specs import TARGET, VOID, FieldSpec
 
@@ -43,18 +44,18 @@ def mixing(inputs: Mapping[str, FieldSpec], alpha: float, probability: float, mi
 def paste_rare(groups: Mapping[str, FieldSpec], probability: float, match_light: bool) -> Augment:
     """Return the augmentation that pastes all known pixels of the partner but those of the commonest class."""
     (name,) = (name for name, spec in groups.items() if spec.kind == "image")
-    common = int(np.argmax(groups[TARGET].statistics["counts"][0]))
+    common = commonest(groups[TARGET])
 
     def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         image_BCHW, ids_BHW = batch[name], batch[TARGET]
         partner_B = _partners(image_BCHW, draws.shared(1)[0])
-        other_BCHW, other_BHW = image_BCHW[partner_B].float(), ids_BHW[partner_B]
+        other_BCHW, other_BHW = image_BCHW[partner_B], ids_BHW[partner_B]
         if match_light:
-            light_BC11 = _light(image_BCHW, ids_BHW == common)
-            other_BCHW = other_BCHW + light_BC11 - light_BC11[partner_B]
+            light_BC11 = _light(image_BCHW.float(), ids_BHW == common)
+            other_BCHW = like(other_BCHW.float() + light_BC11 - light_BC11[partner_B], image_BCHW)
         is_met_B11 = (draws.uniform(1)[:, 0] < probability)[:, None, None]
-        is_pasted_BHW = is_met_B11 & (other_BHW != common) & (other_BHW != VOID) & (ids_BHW != VOID)
-        mixed_BCHW = torch.where(is_pasted_BHW[:, None], like(other_BCHW, image_BCHW), image_BCHW)
+        is_pasted_BHW = is_met_B11 & is_rare(other_BHW, common) & (ids_BHW != VOID)
+        mixed_BCHW = torch.where(is_pasted_BHW[:, None], other_BCHW, image_BCHW)
         return {**batch, name: mixed_BCHW, TARGET: torch.where(is_pasted_BHW, other_BHW, ids_BHW)}
 
     return apply
@@ -63,7 +64,7 @@ def paste_rare(groups: Mapping[str, FieldSpec], probability: float, match_light:
 def _light(image_BCHW: Tensor, is_common_BHW: Tensor) -> Tensor:
     """Return the mean of each channel over the pixels of the commonest class [B, C, 1, 1]; 0 where there are none."""
     weight_B1HW = is_common_BHW[:, None].float()
-    total_BC11 = (image_BCHW.float() * weight_B1HW).sum((2, 3), keepdim=True)
+    total_BC11 = (image_BCHW * weight_B1HW).sum((2, 3), keepdim=True)
     return total_BC11 / weight_B1HW.sum((2, 3), keepdim=True).clamp(min=1)
 
 

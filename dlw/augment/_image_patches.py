@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,13 +22,14 @@ def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float, rare_r
     """
     images = [name for name, spec in groups.items() if spec.kind == "image"]
     rarity_K = 1 / torch.tensor(groups[TARGET].statistics["counts"][0], dtype=torch.float64).clamp(min=1)
+    common = commonest(groups[TARGET])
 
     def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         ids_BHW = batch[TARGET]
         height, width = ids_BHW.shape[-2:]
         row_B = torch.arange(len(ids_BHW), device=ids_BHW.device)
         if rare_rows:
-            row_B = _with_rare(row_B, _is_rare(ids_BHW, rarity_K), draws, rare_rows)
+            row_B = _with_rare(row_B, is_rare(ids_BHW, common).flatten(1).any(1), draws, rare_rows)
         pixel_B = _draw_pixel(ids_BHW[row_B].flatten(1), draws, rarity_K.to(ids_BHW.device), focus)
         before_B2 = (draws.uniform(2) * size).long()
         top_B = (pixel_B // width - before_B2[:, 0]).clamp(0, height - size)
@@ -41,9 +43,14 @@ def cut_patches(groups: Mapping[str, FieldSpec], size: int, focus: float, rare_r
     return apply
 
 
-def _is_rare(ids_BHW: Tensor, rarity_K: Tensor) -> Tensor:
-    """Return bool [B], true where a row holds a class other than the commonest of training."""
-    return ((ids_BHW != int(rarity_K.argmin())) & (ids_BHW != VOID)).flatten(1).any(1)
+def commonest(mask: FieldSpec) -> int:
+    """Return the class that most pixels of training have."""
+    return int(np.argmax(mask.statistics["counts"][0]))
+
+
+def is_rare(ids_BHW: Tensor, common: int) -> Tensor:
+    """Return bool [B, H, W], true where a pixel is known and of another class than the commonest."""
+    return (ids_BHW != common) & (ids_BHW != VOID)
 
 
 def _with_rare(row_B: Tensor, is_rare_B: Tensor, draws: Draws, share: float) -> Tensor:

@@ -35,6 +35,8 @@ DECODING_ERRORS = (
     zlib.error,
 )
 """What Pillow's readers raise for broken files."""
+MEAN, DEVIATION = 128.0, 48.0
+"""Of a standardised picture: 2.6 deviations fit on either side of the middle of 0 to 255."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _EXIF_ORIENTATION = 0x0112
 _ROWS_A_TASK = 1024
@@ -49,19 +51,7 @@ class Layout:
     channels: int
     resize: str
     max_pixels: int
-
-
-MEAN, DEVIATION = 128.0, 48.0
-"""Of a standardised picture: 2.6 deviations fit on either side of the middle of 0 to 255."""
-
-
-def standardise(pixels_CHW: np.ndarray) -> None:
-    """Bring a picture, in place, to one mean and deviation over its pixels that are not black, clipped to 1..255."""
-    is_seen_HW = pixels_CHW.any(axis=0)
-    seen_CP = pixels_CHW[:, is_seen_HW].astype(np.float32)
-    if seen_CP.size:
-        scale = DEVIATION / max(float(seen_CP.std()), 1.0)
-        pixels_CHW[:, is_seen_HW] = ((seen_CP - seen_CP.mean()) * scale + MEAN).round().clip(1, 255)
+    standardise: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,9 +128,21 @@ def decode(pictures: Sequence[File], layout: Layout) -> tuple[np.ndarray, dict[i
                     pixels[row] = _decode_one(pictures[row], layout)
                 except DECODING_ERRORS as error:
                     bad[row] = reason(pictures[row], error)
+        if layout.standardise:
+            for row in rows:
+                _standardise(pixels[row, :3])  # opacity stays as it is
 
     in_threads(work, len(pictures), _ROWS_A_TASK)
     return pixels, dict(sorted(bad.items()))
+
+
+def _standardise(pixels_CHW: np.ndarray) -> None:
+    """Bring a picture, in place, to one mean and deviation over its pixels that are not black, clipped to 1..255."""
+    is_seen_HW = pixels_CHW.any(axis=0)
+    seen_CP = pixels_CHW[:, is_seen_HW].astype(np.float32)
+    if seen_CP.size:
+        scale = DEVIATION / max(float(seen_CP.std()), 1.0)
+        pixels_CHW[:, is_seen_HW] = ((seen_CP - seen_CP.mean()) * scale + MEAN).round().clip(1, 255)
 
 
 def _decode_one(picture: File, layout: Layout) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +11,8 @@ from pydantic import Field
 from dlw.columns import from_numbers
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._files import File, read_files
-from dlw.fields._pictures import Layout, decode, encode_png, measure, standardise
+from dlw.fields._files import read_files
+from dlw.fields._pictures import Layout, decode, encode_png, measure
 from dlw.specs import FieldSpec
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Settings(FieldSettings):
     standardise: bool = Field(
         False,
         description="Bring each picture to mean 128 and deviation 48, where exposures differ by more than what is "
-        "shown; black borders that `pad` adds stay black.",
+        "shown; black pixels, such as the borders of `pad`, count for nothing and stay black.",
     )
     max_pixels: int = Field(50_000_000, ge=1, le=10**10, description="Larger pictures are refused before decoding.")
 
@@ -67,8 +66,9 @@ class Image:
             self.settings.channels or size.channels,
             self.settings.resize,
             self.settings.max_pixels,
+            self.settings.standardise,
         )
-        pixels, bad = self._pixels(pictures, layout)
+        pixels, bad = decode(pictures, layout)
         good = np.delete(pixels, list(bad), axis=0)
         if not len(good):
             raise DataError(f"column {self.name}: no picture can be decoded; the first: {next(iter(bad.values()))}")
@@ -77,17 +77,11 @@ class Image:
 
     def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
         """Decode, turn upright, resize: uint8 [N, C, H, W]."""
+        chosen = self.settings
         layout = Layout(
-            state["height"], state["width"], state["channels"], self.settings.resize, self.settings.max_pixels
+            state["height"], state["width"], state["channels"], chosen.resize, chosen.max_pixels, chosen.standardise
         )
-        return Encoded(*self._pixels(read_files(values, self.name), layout))
-
-    def _pixels(self, pictures: Sequence[File], layout: Layout) -> tuple[np.ndarray, dict[int, str]]:
-        pixels, bad = decode(pictures, layout)
-        if self.settings.standardise:
-            for pixels_CHW in pixels:
-                standardise(pixels_CHW)
-        return pixels, bad
+        return Encoded(*decode(read_files(values, self.name), layout))
 
     def decode(self, array: np.ndarray, state: State) -> list[Any]:
         """Turn pixels [N, C, H, W] into PNG files as `{bytes, path}`."""

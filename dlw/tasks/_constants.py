@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def like(constant: Constant | None, tensor: Tensor) -> Tensor | None:
+    """Return the numbers on the device of the tensor, None where there are none."""
+    return None if constant is None else constant.like(tensor)
+
+
 class Constant:
     """Numbers that are copied to a device once, not at every step."""
 

@@ -20,7 +20,7 @@ from dlw.errors import DataError, did_you_mean
 from dlw.specs import FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
 from dlw.tasks._calibration import TINY, best_temperature, cheapest_threshold, tempered
-from dlw.tasks._constants import Constant
+from dlw.tasks._constants import Constant, like
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,7 +129,7 @@ class ClassTask(Task):
         """Return each row's loss [B] from logits [B, K] and class ids int64 [B]."""
         from dlw.tasks._losses import cross_entropy
 
-        weight = None if self._weight is None else self._weight.like(out)
+        weight = like(self._weight, out)
         chosen = self.settings
         return cross_entropy(out, target, smoothing=chosen.label_smoothing, gamma=chosen.focal_gamma, weight_K=weight)
 
@@ -204,7 +204,7 @@ class LabelsTask(Task):
             target,
             smoothing=self.settings.label_smoothing,
             gamma=self.settings.focal_gamma,
-            weight_2L=None if self._weight is None else self._weight.like(out),
+            weight_2L=like(self._weight, out),
             known_per_row=self._known_per_row,
         )
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from dlw.errors import DataError, did_you_mean
 from dlw.specs import Arrays, FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
-from dlw.tasks._constants import Constant
+from dlw.tasks._constants import Constant, like
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,8 +86,7 @@ class SegmentationTask(Task):
         """Return each row's loss [B] from logits [B, K, H, W] and class ids uint8 [B, H, W]."""
         from dlw.tasks._maps import pixel_loss
 
-        weight_K = None if self._weight is None else self._weight.like(out)
-        return pixel_loss(out, target, dice=self.settings.dice, weight_K=weight_K)
+        return pixel_loss(out, target, dice=self.settings.dice, weight_K=like(self._weight, out))
 
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Return probabilities [B, K, H, W]."""

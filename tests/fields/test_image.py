@@ -230,3 +230,10 @@ def test_a_picture_of_one_grey_is_standardised_to_the_middle() -> None:
     files = column(stored(Image.new("L", (4, 4), 77)), stored(Image.new("L", (4, 4), 0)))
     settings = field(standardise=True)
     assert settings.encode(files, settings.fit(files)).array.max((1, 2, 3)).tolist() == [128, 0]
+
+
+def test_opacity_is_not_standardised() -> None:
+    picture = np.dstack([COLOUR, np.full((6, 8), 200, np.uint8)])
+    files = column(stored(Image.fromarray(picture, "RGBA")))
+    pixels = field(standardise=True, channels=4)
+    assert (pixels.encode(files, pixels.fit(files)).array[:, 3] == 200).all()
