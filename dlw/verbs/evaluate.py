@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlw import registry
-from dlw.errors import RequirementError, UsageError, did_you_mean
+from dlw.errors import RequirementError, UsageError
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
-from dlw.recipe.schema import Block, Recipe
+from dlw.recipe.schema import Recipe
 from dlw.specs import Arrays, Outcome
 from dlw.verbs import _groups, _protocol, _reliability, _requirements, _slices
 from dlw.verbs._answers import answered, encoded_for
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
+from dlw.verbs._judged import OTHER_ROWS, tables_of
 from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._recordings import alike, in_recordings
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dlw.verbs._trained import Trained
-
-OTHER_ROWS = "data"
-"""Stands for the split where rows are given by a path."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def evaluate(
     recipe = trained.recipe
     asked += _from_recipe(recipe, split, listener)
     metrics = _metrics(trained, [one.metric for one in asked if not one.column])
-    tables = _tables(trained, split, data, listener)
+    tables = tables_of(trained, split, data, listener)
     columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices, *(one.column for one in asked if one.column)]))
     _slices.check_columns(columns, tables[split].column_names, "--slice")
     judged = _judge(trained, split, tables[split], data, listener)
@@ -143,25 +141,6 @@ def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
     if unfit:
         known = [name for name in registry.names("metrics") if kind in registry.load("metrics", name).KINDS]
         raise UsageError(f"metrics {', '.join(unfit)} do not read {kind}; there are {', '.join(known)}")
-
-
-def _tables(trained: Trained, split: str, data: Path | None, listener: Listener) -> dict[str, pa.Table]:
-    import pyarrow as pa
-
-    from dlw.verbs._rows import load_tables, open_source
-
-    cache = trained.run.folder / ".cache"
-    tables = load_tables(trained.recipe, trained.root, cache, listener)
-    if data is not None:
-        given = trained.recipe.data.source
-        source: str | Block = str(data)
-        if isinstance(given, Block) and "path" in given.options:
-            source = Block.model_validate({**given.options, "type": given.type, "path": str(data)})
-        parts = list(open_source(source, Path.cwd(), cache, listener).values())
-        tables[split] = parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="default")
-    if split not in tables:
-        raise UsageError(f"no split is called {split}{did_you_mean(split, tables)} (there are {', '.join(tables)})")
-    return tables
 
 
 def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener) -> Judged:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
 from dlw.specs import Arrays
 from dlw.verbs import _tiles
+from dlw.verbs._asked import asked_rows, name_of
 from dlw.verbs._bundle import Answerer, open_target
 from dlw.verbs._forecasts import are_forecasts, in_steps, told_apart
 from dlw.verbs._masks import on_given_pictures
@@ -30,13 +30,8 @@ if TYPE_CHECKING:
 
 ROW, FILE, UNSEEN = "row", "file", "unseen"
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
-TEXT, MESSAGES = "text", "messages"
-"""The field of a column that `--text` and lines of text can stand for."""
 COCO_SUFFIX = ".json"
 """Suffix of a file of COCO results, for answers that are objects."""
-PIECE_BYTES = 64 * 2**20
-"""Encoded rows that are in memory at once, about."""
-MOST_ROWS_AT_ONCE = 65_536
 MATCHES = 5
 """Rows of an index that are shown for each row, unless another number is asked for."""
 WARNED = 20
@@ -155,7 +150,7 @@ def _answered(
 ) -> _Collected:
     """Answer all inputs and tell of the rows that cannot be; raises DataError when none can."""
     collected = _Collected()
-    for piece in _pieces(answerer, inputs, text, listener):
+    for piece in asked_rows(answerer.fitted, answerer.source, inputs, text, listener):
         _answer_piece(answerer, piece, keep, drawings, collected, listener, is_tiled)
     for bad in collected.bad[:WARNED]:
         listener.warn(f"no answer for {bad.file}, row {bad.row}: {bad.reason}")
@@ -189,30 +184,6 @@ def _drawings(folder: Path | None, answerer: Answerer) -> Drawings | Plots | Non
     return (Plots if has_series else Drawings)(folder, answerer.task, answerer.fitted.inputs)
 
 
-def _pieces(answerer: Answerer, inputs: Sequence[str], text: Sequence[str], listener: Listener) -> Iterator[Piece]:
-    from dlw.sources._files import MEDIA
-    from dlw.verbs._inputs import Reading, read_pieces, texts
-
-    specs = answerer.fitted.inputs
-    files = [(spec.kind, name) for name, spec in specs.items() if spec.kind in MEDIA]
-    kind, column = files[0] if files else (None, None)
-    row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
-    rows_at_once = max(answerer.rows_at_once, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
-    only_text = _only_text(answerer)
-    if text and only_text is None:
-        raise UsageError("--text is for models that read one text and nothing else; give a table")
-    if text:
-        yield from texts(text, "--text", str(only_text), rows_at_once)
-    reading = Reading(kind, column, answerer.source, rows_at_once, only_text)
-    yield from read_pieces(inputs, reading, listener)
-
-
-def _only_text(answerer: Answerer) -> str | None:
-    """Return the column of a model that reads one text and nothing else."""
-    used = [column for column in answerer.fitted.columns if column.role == "input" and not column.is_dropped]
-    return used[0].name if [column.type for column in used] in ([TEXT], [MESSAGES]) else None
-
-
 def _answer_piece(
     answerer: Answerer,
     piece: Piece,
@@ -232,7 +203,7 @@ def _answer_piece(
     for name in kept:
         values = piece.table.column(name).to_pylist()
         columns[name if name not in columns else f"input_{name}"] = [values[row] for row in rows]
-    names = [_picture_name(piece, row) for row in rows]
+    names = [name_of(piece, row) for row in rows]
     if is_tiled:
         decoded = _decoded_tiles(answerer, piece.table, rows, names, drawings)
     elif answerer.writer is not None:
@@ -264,12 +235,6 @@ def _decoded_tiles(
         for column, values in answerer.task.decode(answers).items():
             columns.setdefault(column, []).append(next(iter(values)))
     return columns
-
-
-def _picture_name(piece: Piece, row: int) -> str:
-    """Return a name for what is drawn of a row: its file's, with the row where the file is a table."""
-    stem = Path(piece.files[row]).stem or "row"
-    return stem if piece.start is None else f"{stem}-{piece.row(row)}"
 
 
 def _kept_columns(table: pa.Table, answerer: Answerer, keep: Sequence[str]) -> list[str]:

@@ -1,0 +1,53 @@
+"""The rows that somebody asks about: files, folders, globs, stdin or texts, as a run or bundle reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlw.errors import UsageError
+from dlw.progress import Listener
+from dlw.recipe.schema import Block
+from dlw.sources._files import MEDIA
+from dlw.specs import rows_at_once
+from dlw.verbs._fitted import Fitted
+from dlw.verbs._inputs import Piece, Reading, read_pieces, texts
+
+TEXT, MESSAGES = "text", "messages"
+"""The field of a column that `--text` and lines of text can stand for."""
+PIECE_BYTES = 64 * 2**20
+"""Encoded rows that are in memory at once, about."""
+MOST_ROWS_AT_ONCE = 65_536
+
+
+def asked_rows(
+    fitted: Fitted, source: Block | None, inputs: Sequence[str], text: Sequence[str], listener: Listener
+) -> Iterator[Piece]:
+    """Yield the texts, then the rows of the inputs; UsageError where texts are given to a model that reads more."""
+    specs = fitted.inputs
+    files = [(spec.kind, name) for name, spec in specs.items() if spec.kind in MEDIA]
+    kind, column = files[0] if files else (None, None)
+    row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs.values())
+    least = rows_at_once(spec.shape for spec in specs.values())
+    at_once = max(least, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
+    only = only_text(fitted)
+    if text and only is None:
+        raise UsageError("--text is for models that read one text and nothing else; give a table")
+    if text:
+        yield from texts(text, "--text", str(only), at_once)
+    yield from read_pieces(inputs, Reading(kind, column, source, at_once, only), listener)
+
+
+def only_text(fitted: Fitted) -> str | None:
+    """Return the column of a model that reads one text and nothing else."""
+    used = [column for column in fitted.columns if column.role == "input" and not column.is_dropped]
+    return used[0].name if [column.type for column in used] in ([TEXT], [MESSAGES]) else None
+
+
+def name_of(piece: Piece, row: int) -> str:
+    """Return a name for what is drawn of a row: its file's, with the row where the file is a table."""
+    stem = Path(piece.files[row]).stem or "row"
+    return stem if piece.start is None else f"{stem}-{piece.row(row)}"

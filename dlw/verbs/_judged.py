@@ -1,0 +1,41 @@
+"""The rows that a run is judged on: a split of its recipe's data, or rows of somebody's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlw.errors import UsageError, did_you_mean
+from dlw.progress import Listener
+from dlw.recipe.schema import Block
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlw.verbs._trained import Trained
+
+OTHER_ROWS = "data"
+"""Stands for the split where rows are given by a path."""
+
+
+def tables_of(trained: Trained, split: str, data: Path | None, listener: Listener) -> dict[str, pa.Table]:
+    """Return the tables of the recipe's splits and, under the name `split`, the rows at a path where one is given.
+
+    Raises UsageError where there is no such split.
+    """
+    import pyarrow as pa
+
+    from dlw.verbs._rows import load_tables, open_source
+
+    cache = trained.run.folder / ".cache"
+    tables = load_tables(trained.recipe, trained.root, cache, listener)
+    if data is not None:
+        given = trained.recipe.data.source
+        source: str | Block = str(data)
+        if isinstance(given, Block) and "path" in given.options:
+            source = Block.model_validate({**given.options, "type": given.type, "path": str(data)})
+        parts = list(open_source(source, Path.cwd(), cache, listener).values())
+        tables[split] = parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="default")
+    if split not in tables:
+        raise UsageError(f"no split is called {split}{did_you_mean(split, tables)} (there are {', '.join(tables)})")
+    return tables
