@@ -46,6 +46,16 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     @property
+    def cost(self) -> Path:
+        """Time, memory and energy of the training, one entry per sitting."""
+        return self.folder / "cost.json"
+
+    @property
+    def report(self) -> Path:
+        """The page about the training."""
+        return self.folder / "report.html"
+
+    @property
     def log(self) -> Path:
         """What the terminal showed."""
         return self.folder / "log.txt"

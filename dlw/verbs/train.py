@@ -20,13 +20,15 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
 from dlw.runs import store
-from dlw.runs.disk import write_json
+from dlw.runs.disk import write_atomic, write_json
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
 from dlw.specs import Arrays
 from dlw.verbs._backbone import start_from_backbone, start_from_files
 from dlw.verbs._batches import make_batches
+from dlw.verbs._cost import measured
 from dlw.verbs._network import build_job, build_task, monitored, refuse_without_validation
+from dlw.verbs._report.training import report
 from dlw.verbs._samples import keep_answers, keep_first_batch
 from dlw.verbs._session import (
     LoggedListener,
@@ -160,7 +162,7 @@ def _train(
     if not progress.step:
         keep_first_batch(run, job, plan, session.fitted.inputs)
     first, start = progress.step, time.perf_counter()
-    with catch_stop() as request, _events(run, recipe, sink):
+    with catch_stop() as request, _events(run, recipe, sink), measured(run, progress):
         is_done = loop.run(job, plan, progress, sink, listener, request)
     seconds = time.perf_counter() - start
     if not is_done:
@@ -171,7 +173,21 @@ def _train(
             request.signal_number,
         )
     keep_answers(run, job, session.fitted.inputs)
-    return _result(session, job, plan, progress, sink, seconds, progress.step - first)
+    result = _result(session, job, plan, progress, sink, seconds, progress.step - first)
+    _write_report(session, job, result)
+    return result
+
+
+def _write_report(session: Session, job: Job, result: TrainResult) -> None:
+    """Write the page about the training, of the checkpoint that the run keeps as its best."""
+    page = report(
+        session,
+        step=result.step if result.best_step is None else result.best_step,
+        parameters=result.parameters,
+        weight_bytes=sum(tensor.numel() * tensor.element_size() for tensor in job.network.state_dict().values()),
+        scores=result.validation,
+    )
+    write_atomic(session.run.report, page.encode())
 
 
 def _prepare(

@@ -57,6 +57,8 @@ def test_forecasts_are_judged_beside_the_naive_ones(run: Path) -> None:
     written = pq.read_table(run / "evaluation/test/predictions.parquet")
     assert written.num_rows == found.rows
     assert {"truth_heat", "heat", "heat_q10", "machine", "hour"} <= set(written.column_names)
+    page = (run / "evaluation/test/report.html").read_text(encoding="utf-8")
+    assert page.count("<polyline") >= 8, "what came and what was said, row by row"
 
 
 def test_a_bundle_continues_from_the_last_rows_like_the_run(run: Path) -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from dlw.specs import Outcome
 from dlw.verbs._report import charts, html
+from dlw.verbs._report.badness import badness
 from dlw.verbs._report.figures import FIGURES
-from dlw.verbs._report.mistakes import badness
+from dlw.verbs._report.style import STYLE
 from dlw.verbs.evaluate import evaluate
+from tests.verbs import small_detections, small_masks
 from tests.verbs.small_runs import PICTURE_RECIPE, PRICE_RECIPE, TABLE_RECIPE, people, squares, trained
 
 HOSTILE = (
@@ -27,6 +29,15 @@ HOSTILE = (
     "\u202egnp.exe",
     "=HYPERLINK(1)",
 )
+
+
+RUNS = {
+    "table": (TABLE_RECIPE, people),
+    "price": (PRICE_RECIPE, people),
+    "picture": (PICTURE_RECIPE, squares),
+    "mask": (small_masks.RECIPE, small_masks.blocks),
+    "box": (small_detections.RECIPE, small_detections.rectangles),
+}
 
 
 class Seen(HTMLParser):
@@ -75,19 +86,19 @@ def read(page: str) -> Seen:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the page of a classification and a regression on a table and of a classification of pictures."""
+    """Return the pages of evaluations of tables and pictures, and that of a training."""
     found = {}
-    for name, recipe in (("table", TABLE_RECIPE), ("price", PRICE_RECIPE), ("picture", PICTURE_RECIPE)):
+    for name, (recipe, make) in RUNS.items():
         folder = tmp_path_factory.mktemp(name)
-        people(folder)
-        squares(folder)
+        make(folder)
         run = trained(folder, recipe)
-        evaluate(run, split="validation", slices=["town"] if name != "picture" else [])
+        evaluate(run, split="validation", slices=["town"] if name in ("table", "price") else [])
         found[name] = (run / "evaluation" / "validation" / "report.html").read_text(encoding="utf-8")
+        found[f"training of {name}"] = (run / "report.html").read_text(encoding="utf-8")
     return found
 
 
-@pytest.mark.parametrize("name", ["table", "price", "picture"])
+@pytest.mark.parametrize("name", RUNS)
 def test_a_page_has_all_sections_and_no_way_out(name: str, pages: dict[str, str]) -> None:
     seen = read(pages[name])
     for title in ("What was learned", "Scores", "How the scores came about", "What it took", "How to repeat it"):
@@ -103,6 +114,25 @@ def test_each_kind_shows_what_belongs_to_it(pages: dict[str, str]) -> None:
     assert "demographic parity difference" in table.text
     assert "predicted (up) against true (across)" in price.text
     assert any(tag == "img" for tag, _ in picture.tags)
+
+
+@pytest.mark.parametrize("name", ["mask", "box"])
+def test_answers_on_pictures_are_drawn_beside_the_truth(name: str, pages: dict[str, str]) -> None:
+    seen = read(pages[name])
+    assert "Some rows" in seen.text
+    told = [str(attributes["alt"]) for tag, attributes in seen.tags if tag == "img"]
+    assert sum(alternative.endswith("true") for alternative in told) >= 2
+    assert sum(alternative.endswith("answered") for alternative in told) >= 2
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_training_leaves_a_page_with_what_it_took(name: str, pages: dict[str, str]) -> None:
+    seen = read(pages[f"training of {name}"])
+    for title in ("What was learned", "Validation scores of the kept checkpoint", "What it took", "How to repeat it"):
+        assert title in seen.text
+    assert " train, " in seen.text
+    assert re.search(r"about [\d.e-]+ Wh", seen.text)
+    assert any(tag == "img" for tag, _ in seen.tags) == (name in ("mask", "box"))
 
 
 @pytest.mark.withstands("security", case="X8")
@@ -127,6 +157,16 @@ def outcomes() -> Iterator[Outcome]:
         yield Outcome("quantiles", np.zeros((count, 1, 3)), np.zeros((count, 1)), ("y",), (0.1, 0.5, 0.9))
         yield Outcome("clusters", np.eye(2)[np.zeros(count, int)], np.array([-1, 0, 1, 9, 0])[:count], ("y", "z"))
         yield Outcome("scores", np.arange(count, dtype=np.float64), np.zeros(count, np.int64))
+        yield Outcome("labels", np.full((count, 2), 0.5), np.full((count, 2), -1, np.int8), ("a", "b"))
+        yield Outcome("nats", np.zeros(count), np.zeros((count, 2)))
+        yield Outcome("texts", np.full(count, "", object), np.full(count, "", object))
+        yield Outcome("map", np.zeros((count, 2, 3), np.uint8), np.full((count, 2, 3), 255, np.uint8), ("a", "b"))
+        yield Outcome("boxes", np.full((count, 2, 6), -1, np.float32), np.full((count, 1, 5), -1, np.float32), ("a",))
+        yield Outcome("ranking", np.full((count, 12), -1), np.full(count, -1), ("a",))
+        yield Outcome("forecast", np.zeros((count, 3, 1)), np.full((count, 3, 1), np.nan), ("y",), scale=(0.0,))
+        yield Outcome(
+            "forecast_quantiles", np.zeros((count, 3, 1, 3)), np.zeros((count, 3, 1)), ("y",), (0.1, 0.5, 0.9)
+        )
 
 
 @pytest.mark.parametrize("outcome", list(outcomes()), ids=lambda outcome: f"{outcome.kind}-{len(outcome.target)}")
@@ -135,6 +175,63 @@ def test_odd_outcomes_are_drawn_too(outcome: Outcome) -> None:
     read(page)
     assert "nan" not in page
     assert "inf" not in page
+
+
+@pytest.mark.parametrize("outcome", list(outcomes()), ids=lambda outcome: f"{outcome.kind}-{len(outcome.target)}")
+def test_odd_outcomes_have_an_order_of_mistakes_without_holes(outcome: Outcome) -> None:
+    wrong = badness(outcome)
+    if wrong is None:
+        assert outcome.kind == "clusters"
+    else:
+        assert wrong.shape == (len(outcome.target),)
+        assert np.isfinite(wrong).all()
+
+
+MISTAKES = {
+    "labels": Outcome("labels", np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([[1, 0], [0, 0]], np.int8), ("a", "b")),
+    "map": Outcome("map", np.zeros((2, 2, 2), np.uint8), np.array([[[0, 255]] * 2, [[0, 1]] * 2], np.uint8)),
+    "scores": Outcome("scores", np.array([3.0, 1.0, 2.0, 0.0]), np.array([1, 1, 0, 0])),
+    "texts": Outcome("texts", np.array(["same", "other"], object), np.array(["same", "same"], object)),
+    "ranking": Outcome("ranking", np.array([[3, 1], [3, 1]]), np.array([3, 1]), tuple("abcd")),
+    "nats": Outcome("nats", np.array([4.0, 4.0]), np.array([[4.0, 9], [1.0, 9]])),
+    "vectors": Outcome("vectors", np.eye(4)[[0, 2, 0, 2, 0]], np.array([0, 0, 0, 1, 0])),
+    "forecast": Outcome("forecast", np.zeros((2, 3, 1)), np.array([[[0.0]] * 3, [[0.0], [2.0], [np.nan]]]), ("y",)),
+    "quantiles": Outcome("quantiles", np.array([[[0.0, 1, 2]], [[0.0, 1, 2]]]), np.array([[1.0], [5.0]]), ("y",)),
+    "boxes": Outcome(
+        "boxes",
+        np.array([[[0, 0, 0, 9, 9, 0.9]], [[0, 50, 50, 59, 59, 0.9]]], np.float32),
+        np.array([[[0, 0, 0, 9, 9]], [[0, 0, 0, 9, 9]]], np.float32),
+        ("cell",),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_the_row_that_is_wrong_comes_first(kind: str) -> None:
+    wrong = badness(MISTAKES[kind])
+    assert wrong is not None
+    assert wrong.argmax() == 1
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours #rrggbb, 1 to 21 (WCAG 2.2, relative luminance)."""
+    light = []
+    for colour in (one, other):
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        light.append(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(mode: str) -> None:
+    blocks = re.findall(r":root \{([^}]*)\}", STYLE)
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", blocks[0]))
+    if mode == "dark":
+        colours |= dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", blocks[1]))
+    for behind in ("back", "panel"):
+        for ink in ("ink", "soft", "one", "two", "good", "bad"):
+            assert contrast(colours[ink], colours[behind]) >= 4.5, f"{ink} on {behind}"
 
 
 def test_the_worst_row_is_the_most_certain_mistake() -> None:

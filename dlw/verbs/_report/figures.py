@@ -1,6 +1,6 @@
 """What a kind of answers looks like: confusion matrix, reliability, precision and recall, predicted against true.
 
-One function per Outcome kind, found by its name in FIGURES; a kind without one has no figures and says so by absence.
+One function per Outcome kind, found by its name in FIGURES; vectors have none: their neighbours are shown row by row.
 Shape legend: N rows, K classes, T targets, Q levels, B bins.
 """
 
@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from dlw.specs import Outcome
-from dlw.verbs._report import charts
-from dlw.verbs._report.html import Markup, table, tag, text
+from dlw.verbs._report import charts, places
+from dlw.verbs._report.html import Markup, table
+from dlw.verbs._report.matrix import MOST_CLASSES, confusion
 
-MOST_CLASSES = 25
-"""A confusion matrix of more classes cannot be read."""
 BINS = 10
 MOST_TARGETS = 4
 
@@ -88,12 +87,46 @@ def _class_name(outcome: Outcome, place: int) -> str:
     return "not known" if place < 0 else "new in these rows"
 
 
+def labels(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return precision against recall of the first labels that occur, among the rows where each is known."""
+    found: list[Markup] = []
+    for place, name in enumerate(outcome.names):
+        is_known = outcome.target[:, place] >= 0
+        is_true = outcome.target[is_known, place] == 1
+        if is_true.any() and len(found) < MOST_TARGETS:
+            found.append(_precision_recall(outcome.prediction[is_known, place], is_true, name))
+    return found
+
+
+def nats(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return how surprising the rows are: nats per token of each."""
+    per_token = outcome.prediction / np.maximum(outcome.target[:, 0], 1)
+    counts, edges = np.histogram(per_token, bins=24, range=_middle(per_token))
+    caption = "how many rows (up) by nats per token (across), the middle 99 %"
+    return [charts.bars(edges, counts.astype(np.float64), "nats per token", caption)]
+
+
+def texts(outcome: Outcome, seed: int) -> list[Markup]:
+    """Return the lengths of the answers against those of the truth."""
+    true, said = (np.array([len(str(one)) for one in side], float) for side in (outcome.target, outcome.prediction))
+    caption = "characters of the answer (up) against those of the truth (across)"
+    return [charts.points(true, said, "characters of the truth", caption, seed)]
+
+
 FIGURES: Mapping[str, Callable[[Outcome, int], list[Markup]]] = {
     "classes": classes,
+    "labels": labels,
     "values": values,
     "quantiles": quantiles,
     "scores": scores,
     "clusters": clusters,
+    "nats": nats,
+    "texts": texts,
+    "map": places.pixels,
+    "boxes": places.objects,
+    "ranking": places.ranks,
+    "forecast": places.forecast,
+    "forecast_quantiles": places.forecast_quantiles,
 }
 
 
@@ -105,35 +138,11 @@ def _middle(errors: np.ndarray) -> tuple[float, float]:
 
 
 def _confusion(outcome: Outcome) -> Markup:
-    """Return counts by true class (lines) and answered class (columns), shaded by the share of the line."""
     size = outcome.prediction.shape[1]
-    names = outcome.names or tuple(map(str, range(size)))
     counts = np.zeros((size, size), np.int64)
     np.add.at(counts, (outcome.target, outcome.decision), 1)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    head = tag("tr", tag("th", "true \\ answered", scope="col"), *(tag("th", name, scope="col") for name in names))
-    lines = [
-        tag(
-            "tr",
-            tag("th", names[row], scope="row"),
-            *(_shaded(counts[row, k], shares[row, k], row == k) for k in range(size)),
-        )
-        for row in range(size)
-    ]
-    whole = tag(
-        "table",
-        tag("caption", "rows by true class (down) and answered class (across)"),
-        tag("thead", head),
-        tag("tbody", *lines),
-    )
-    return tag("div", whole, class_="wide matrix")
-
-
-def _shaded(count: int, share: float, is_right: bool) -> Markup:
-    colour = "--one" if is_right else "--two"
-    strength = round(45 * share) if is_right else min(45, round(150 * share))
-    style = f"background: color-mix(in srgb, var({colour}) {strength}%, transparent)"
-    return tag("td", text(f"{count:,}" if count else "·"), style=style)
+    names = outcome.names or tuple(map(str, range(size)))
+    return confusion(counts, names, "rows by true class (down) and answered class (across)")
 
 
 def _reliability(outcome: Outcome) -> Markup:
@@ -153,7 +162,6 @@ def _precision_recall(score_N: np.ndarray, is_true_N: np.ndarray, name: str) -> 
     is_end = np.append(np.diff(score_N[order]) != 0, True)  # ties share one threshold
     recall, precision = hits / is_true_N.sum(), hits / np.arange(1, len(hits) + 1)
     curve = list(zip(recall[is_end].tolist(), precision[is_end].tolist(), strict=True))
-    thinned = curve[:: max(1, len(curve) // 400)] + curve[-1:]
     base = float(is_true_N.mean())
     caption = f"precision (up) against recall (across) of {name}"
-    return charts.lines({"network": thinned, "by chance": [(0.0, base), (1.0, base)]}, "recall", caption)
+    return charts.lines({"network": places.thinned(curve), "by chance": [(0.0, base), (1.0, base)]}, "recall", caption)

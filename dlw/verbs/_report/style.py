@@ -38,6 +38,8 @@ figure { margin: 0; } svg { display: block; max-width: 100%; height: auto; }
 .mistakes > div { background: var(--panel); border-radius: 6px; padding: .75rem; overflow-wrap: anywhere; }
 .mistakes dl { grid-template-columns: 1fr; gap: 0; font-size: .875rem; } .mistakes dd { margin-bottom: .375rem; }
 .mistakes img { width: 100%; image-rendering: pixelated; border-radius: 4px; }
+.samples { display: grid; gap: 1rem; } .samples img { max-width: 100%; height: auto; }
+.mistakes figcaption { margin-bottom: .25rem; }
 pre { background: var(--panel); border-radius: 6px; padding: .75rem; overflow-x: auto; }
 @media print {
   :root { color-scheme: light; }

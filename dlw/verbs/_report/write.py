@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dlw.runs.journal import Journal
-from dlw.verbs._report import charts, html
+from dlw.verbs._report import cards, html, sections
 from dlw.verbs._report.figures import FIGURES
-from dlw.verbs._report.html import Markup, facts, figure, join, tag
-from dlw.verbs._report.mistakes import worst
+from dlw.verbs._report.html import Markup, figure, join, tag
 from dlw.verbs._report.style import STYLE
 
 if TYPE_CHECKING:
@@ -24,25 +22,22 @@ def report(trained: Trained, judged: Judged, evaluation: Evaluation) -> str:
     """Return the page as HTML."""
     recipe = trained.recipe
     drawn = FIGURES[judged.outcome.kind](judged.outcome, recipe.seed) if judged.outcome.kind in FIGURES else []
-    mistakes = worst(judged.outcome, judged.table, judged.rows, judged.arrays, trained.fitted.inputs)
-    sections = {
-        "What was learned": facts(_learned(trained, evaluation)),
+    parts = {
+        "What was learned": sections.learned(recipe, trained.fitted, _parameters(trained)),
         "Scores": _scores(evaluation),
-        "Learning": _curves(Journal(trained.run.metrics).read(), trained.step),
+        "Learning": sections.curves(Journal(trained.run.metrics).read(), trained.step),
         "Answers": tag("div", *drawn, class_="figures") if drawn else None,
         "By target or class": _groups(evaluation.parts),
         "By group of rows": _groups(evaluation.slices),
         "Between groups": _gaps(evaluation.gaps),
-        "Worst mistakes": mistakes,
+        "Some rows": cards.ordinary(trained, judged),
+        "Worst mistakes": cards.worst(trained, judged),
         "How the scores came about": tag("ul", *(tag("li", sentence) for sentence in evaluation.protocol)),
-        "What it took": facts(_cost(trained)),
-        "How to repeat it": _repeat(trained, evaluation),
+        "What it took": sections.cost(trained.run, trained.step, _weight_bytes(trained)),
+        "How to repeat it": sections.repeat(_commands(trained, evaluation)),
     }
-    parts = [_head(trained, evaluation)]
-    for title, content in sections.items():
-        if content is not None:
-            parts.append(tag("section", tag("h2", title), content))
-    return html.page(f"{recipe.name}: {evaluation.split}", join(parts), STYLE)
+    body = join([_head(trained, evaluation), *sections.titled(parts)])
+    return html.page(f"{recipe.name}: {evaluation.split}", body, STYLE)
 
 
 def _head(trained: Trained, evaluation: Evaluation) -> Markup:
@@ -74,21 +69,6 @@ def _beaten(score: Score, name: str) -> str:
     )
 
 
-def _learned(trained: Trained, evaluation: Evaluation) -> dict[str, Any]:
-    recipe = trained.recipe
-    inputs = [f"{column.name} ({column.type})" for column in trained.fitted.columns if column.role == "input"]
-    targets = [f"{column.name} ({column.type})" for column in trained.fitted.columns if column.role == "target"]
-    parameters = sum(parameter.numel() for parameter in trained.predictor.parameters())
-    return {
-        "task": recipe.task.type,
-        "target": ", ".join(targets) or "the input itself",
-        "inputs": ", ".join(inputs[:20]) + (f" and {len(inputs) - 20} more" if len(inputs) > 20 else ""),
-        "network": f"{recipe.model.type}, {parameters:,} parameters",
-        "optimizer": f"{recipe.optimizer.type}, batches of {recipe.train.batch_size * recipe.train.accumulate:,} rows",
-        "seed": recipe.seed,
-    }
-
-
 def _scores(evaluation: Evaluation) -> Markup:
     names = [fit.name for fit in evaluation.baselines]
     rows = []
@@ -97,30 +77,6 @@ def _scores(evaluation: Evaluation) -> Markup:
         aim = "higher" if score.higher_is_better else "lower"
         rows.append([score.metric, figure(score.value), _between(score.low, score.high), *beside, aim])
     return html.table(["metric", "network", "95 % interval", *names, "better"], rows)
-
-
-def _curves(journal: Sequence[Mapping[str, Any]], step: int) -> Markup | None:
-    """Return training and validation loss, and each other validation metric, over the steps."""
-    if len(journal) < 2:
-        return None
-    keys = dict.fromkeys(key for line in journal for key in line if "/" in key)
-    curves = {key: _curve(journal, key) for key in keys}
-    losses = {name: curves.pop(name) for name in ("train/loss", "validation/loss") if curves.get(name)}
-    drawn = [charts.lines(losses, "step", _gap(losses), mark=step)] if losses else []
-    drawn += [charts.lines({name: curve}, "step", name, mark=step) for name, curve in curves.items() if len(curve) > 1]
-    return tag("div", *drawn, class_="figures") if drawn else None
-
-
-def _curve(journal: Sequence[Mapping[str, Any]], key: str) -> Sequence[tuple[float, float]]:
-    return [(float(line["step"]), float(line[key])) for line in journal if line.get(key) is not None]
-
-
-def _gap(losses: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    told = "loss; the dashed line is the checkpoint that is judged"
-    if len(losses) < 2:
-        return told
-    train, validation = (curve[-1][1] for curve in losses.values())
-    return f"{told}; at the end validation minus training is {figure(validation - train)}"
 
 
 def _groups(groups: Sequence[Group]) -> Markup | None:
@@ -145,20 +101,17 @@ def _gaps(gaps: Sequence[Gap]) -> Markup | None:
     return html.table(["largest gap", "in", "difference", "highest", "lowest", ""], rows)
 
 
-def _cost(trained: Trained) -> dict[str, Any]:
-    found = json.loads(trained.run.environment.read_bytes()) if trained.run.environment.exists() else {}
-    size = sum(tensor.numel() * tensor.element_size() for tensor in trained.predictor.state_dict().values())
-    shown = {name: found[name] for name in ("processor", "gpu", "threads", "device", "torch", "dlw") if name in found}
-    return {"steps": f"{trained.step:,}", "weights": f"{size / 2**20:,.2f} MiB", **shown}
+def _parameters(trained: Trained) -> int:
+    return sum(parameter.numel() for parameter in trained.predictor.parameters())
 
 
-def _repeat(trained: Trained, evaluation: Evaluation) -> Markup:
+def _weight_bytes(trained: Trained) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in trained.predictor.state_dict().values())
+
+
+def _commands(trained: Trained, evaluation: Evaluation) -> list[str]:
     split = "" if evaluation.split == "test" else f" --split {evaluation.split}"
-    commands = [f"dlw train {trained.run.resolved.name}", f"dlw evaluate RUN{split}"]
-    note = (
-        "The run's recipe.resolved.yaml holds every setting and trains alone; the same machine gives the same weights."
-    )
-    return tag("div", tag("p", note), tag("pre", "\n".join(commands)))
+    return [f"dlw train {trained.run.resolved.name}", f"dlw evaluate RUN{split}"]
 
 
 def _between(low: float, high: float) -> str:
