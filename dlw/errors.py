@@ -122,6 +122,18 @@ class Interrupted(DlwError):  # noqa: N818 - it is an outcome, not a fault
         self.exit_code = 128 + signal_number
 
 
+def out_of_memory(error: BaseException) -> ResourceError | None:
+    """Return the ResourceError behind memory that ran out, whoever asked for it; None for anything else."""
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        first = text.partition("\n")[0]
+        return ResourceError(
+            f"out of memory{f' ({first})' if first else ''}; "
+            "a smaller batch helps (--set train.batch_size=...), and so does data.resident=false"
+        )
+    return None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?` for the nearest known word, or an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -18,7 +18,7 @@ from dlw.recipe.find import installed_recipes
 
 _HEADER = "# Written by `python -m dlw.cli.completions`; do not edit."
 _FILE_OPTIONS = ("--out", "--code", "--data", "--output", "--save", "--against", "--resume")
-_TAKES_RECIPE = ("train", "benchmark", "recipe check", "recipe show", "recipe diff")
+_TAKES_RECIPE = ("train", "benchmark", "sweep", "recipe check", "recipe show", "recipe diff")
 
 
 @dataclass(frozen=True)

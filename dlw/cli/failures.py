@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from dlw.cli.screen import caution, emit, say
-from dlw.errors import SECRET, DlwError, Problem, RecipeError, RequirementError, ResourceError
+from dlw.errors import SECRET, DlwError, Problem, RecipeError, RequirementError, ResourceError, out_of_memory
 
 _MOST_PROBLEMS = 10
 _CODES = {2: "usage", 3: "data", 4: "run", 5: "non-finite", 6: "resource", 7: "in-use", 8: "distributed", 9: "require"}
@@ -41,16 +41,11 @@ def report_bug(error: BaseException, as_json: bool) -> int:
 
 def as_resource_error(error: BaseException) -> ResourceError | None:
     """Return the ResourceError behind a full disk, a forbidden path or exhausted memory; None for anything else."""
-    text = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
-        first = text.partition("\n")[0]
-        return ResourceError(
-            f"out of memory{f' ({first})' if first else ''}; "
-            "a smaller batch helps (--set train.batch_size=...), and so does data.resident=false"
-        )
+    if (memory := out_of_memory(error)) is not None:
+        return memory
     if isinstance(error, OSError):
         path = f"{error.filename}: " if error.filename else ""
-        return ResourceError(f"{path}{error.strerror or text}{_owner(error.filename)}")
+        return ResourceError(f"{path}{error.strerror or error}{_owner(error.filename)}")
     return None
 
 

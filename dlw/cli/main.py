@@ -19,7 +19,10 @@ from dlw.cli.plain import PlainCommand, PlainGroup
 from dlw.cli.screen import finish, prepare_streams, tell
 from dlw.errors import DlwError, UsageError, did_you_mean
 
-COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "recipe", "data", "list", "runs", "doctor")
+COMMANDS = (
+    *("train", "evaluate", "predict", "export", "benchmark", "sweep"),
+    *("recipe", "data", "list", "runs", "doctor"),
+)
 
 LATEST = "latest"
 """What `--resume` without a run becomes."""
@@ -65,6 +68,10 @@ def _command(name: str) -> Callable[..., None]:
             from dlw.cli.benchmark import benchmark_cli
 
             return benchmark_cli
+        case "sweep":
+            from dlw.cli.sweep import sweep_cli
+
+            return sweep_cli
         case "list":
             from dlw.cli.list import list_cli
 

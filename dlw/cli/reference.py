@@ -67,6 +67,9 @@ def _plugins(room: str) -> Iterator[str]:
 
 def _sections(key: str, value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the named sections below one key of the recipe: one, or one for each variant of its `type`."""
+    for nested in _choices(value.get("additionalProperties", {}), schema):
+        if "properties" in nested:
+            yield f"{key}: {{KEY: ...}}", nested
     for option in value.get("oneOf") or value.get("anyOf") or [value]:
         section = _followed(option, schema)
         if "properties" not in section or section.get("title") == "Block":

@@ -76,6 +76,7 @@ _KEYS = {
     "export": "exporting exporter save_model deploy deployment",
     "export.format": "export_format formats save_format",
     "export.tolerance": "atol tol rtol",
+    "search": "sweep hyperopt tune tuning hpo search_space param_grid param_distributions sweep_config",
     "benchmark": "benchmarks benchmarking profile profiler",
     "benchmark.batch_sizes": "batchsizes",
     "extends": "extend base bases defaults _base_ inherit inherits include includes import imports from parent",

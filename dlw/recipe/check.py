@@ -7,7 +7,7 @@ Settings; then what the parts mean together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +24,7 @@ from dlw.recipe._layers import is_block
 from dlw.recipe._nearest import nearest
 from dlw.recipe._plugins import blocks, check_options, plugin, plugin_settings
 from dlw.recipe._refused import find_objects, find_secrets
+from dlw.recipe._search import search_problems
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Fault, validate
 from dlw.recipe._view import View
@@ -34,7 +35,7 @@ from dlw.recipe.parse import MAX_PROBLEMS, Node, Place
 from dlw.recipe.places import Sandbox
 from dlw.recipe.schema import FORMAT_VERSION, Block, Recipe
 
-FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"))
+FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"), ("search",))
 """Sections whose keys the user names: a null there has no default to mean."""
 
 
@@ -100,7 +101,19 @@ def check(composed: Composed) -> Recipe:
         findings.add(path, message)
     findings.raise_if_any()
     assert recipe is not None, "a recipe without problems has a value"
+    if recipe.search:
+        findings.problems = [*search_problems(composed.root, partial(_problems, composed))]
+        findings.raise_if_any()
     return recipe
+
+
+def _problems(composed: Composed, root: Node) -> Sequence[Problem]:
+    """Return everything wrong with a recipe once its tree is another."""
+    try:
+        check(replace(composed, root=root))
+    except RecipeError as error:
+        return error.problems
+    return ()
 
 
 def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleType], keys: list[str]) -> str:
@@ -119,6 +132,8 @@ def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleTyp
         return fault.message + missing_hint(fault.path, room)
     if is_block(fault.path) and fault.message.startswith("expected a mapping"):
         return fault.message.replace("expected a mapping", "expected a name or a mapping with `type`")
+    if len(fault.path) == 2 and section == ["search"]:
+        return fault.message.replace("expected a mapping", "expected a list of choices or `{low: ..., high: ...}`")
     if fault.kind == "word":
         value = _at(tree, fault.path)
         if not isinstance(value, str):
@@ -175,7 +190,7 @@ def _without_nulls(node: Node, path: tuple[str, ...], findings: _Findings) -> An
         if child.value is not None:
             tree[key] = _without_nulls(child, (*path, key), findings)
         elif path in FREE_KEYS and not is_plan_option:
-            example = '"train[:90%]"' if path[-1] == "splits" else "number"
+            example = {"splits": '"train[:90%]"', "search": "[1, 2]"}.get(path[-1], "number")
             message = f"has no value; write one, for example `{shown(key)}: {example}`"
             findings.add((*path, key), message, at_key=True)
             findings.settled.add((*path, key))
@@ -188,6 +203,7 @@ class _Findings:
 
     def __init__(self, composed: Composed) -> None:
         self.composed = composed
+        self.problems: Sequence[Problem] = composed.problems
         self.settled = set(composed.broken)
         self._found: list[tuple[Place, str, str | Callable[[], str]]] = []
 
@@ -209,7 +225,7 @@ class _Findings:
 
     def raise_if_any(self) -> None:
         """Raise RecipeError with the first problems in the order of the files."""
-        found = [(Place(each.file, each.line, each.column), each.path, each.message) for each in self.composed.problems]
+        found = [(Place(each.file, each.line, each.column), each.path, each.message) for each in self.problems]
         ordered = sorted([*found, *self._found], key=lambda each: self._rank(each[0]))
         first = [
             (place, path, said if isinstance(said, str) else said()) for place, path, said in ordered[:MAX_PROBLEMS]

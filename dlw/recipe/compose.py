@@ -110,7 +110,7 @@ def _refuse(node: Node, message: str) -> None:
 
 def _with_set(root: Node, assignment: str, problems: list[Problem]) -> Node:
     path, equals, text = assignment.partition("=")
-    steps = [step.strip() for step in path.split(".")]
+    steps = [step.strip() for step in _steps(root, path)]
     place = Place(f"--set {shown(f'{path}=***' if any(map(names_secret, steps)) else assignment, 100)}")
     if not equals or not all(steps):
         problems.append(place.problem("", "expected path=value, for example train.epochs=3"))
@@ -128,6 +128,18 @@ def _with_set(root: Node, assignment: str, problems: list[Problem]) -> Node:
     return root
 
 
+def _steps(root: Node, path: str) -> list[str]:
+    """Split a path at its dots; the keys of `search` are paths themselves."""
+    section, _, rest = path.partition(".")
+    if section != "search" or not rest:
+        return path.split(".")
+    there = root.value["search"].value if "search" in root.value else None
+    known = [key for key in there if f"{rest}.".startswith(f"{key}.")] if isinstance(there, dict) else []
+    key = max(known, key=len, default=rest)
+    below = rest[len(key) + 1 :]
+    return [section, key, *(below.split(".") if below else [])]
+
+
 def resolve(recipe: Recipe) -> dict[str, Any]:
     """Return a checked recipe as a tree with every default filled in, also those of the plug-ins it names."""
     # Composing alone answers `dlw recipe show`, and must not wait for the plug-ins and pydantic.
@@ -135,6 +147,8 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
     from dlw.recipe.schema import DEFAULT_EPOCHS
 
     tree: dict[str, Any] = recipe.model_dump(mode="json")
+    if not recipe.search:
+        del tree["search"]
     if recipe.train.epochs is None and recipe.train.steps is None:
         tree["train"]["epochs"] = DEFAULT_EPOCHS
     for room, path, name, options in list(blocks(tree)):

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 FORMAT_VERSION = 1
 
@@ -19,6 +28,7 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Interval = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|steps?|minutes?)$")]
 """A duration as text: `1 epoch`, `500 steps`, `10 minutes`."""
@@ -266,6 +276,41 @@ class Benchmark(Section):
     batch_sizes: list[Count] = Field([1, 64], min_length=1, description="Batch sizes for latency and throughput.")
 
 
+class Range(Section):
+    """Numbers from `low` to `high`, both included; whole ones where the key takes only whole numbers."""
+
+    low: Finite = Field(description="Smallest value.")
+    high: Finite = Field(description="Largest value.")
+    log: bool = Field(False, description="Try as many values between 0.001 and 0.01 as between 0.01 and 0.1.")
+    step: Positive | None = Field(None, description="Try only `low`, `low + step`, ... up to `high`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
+        if self.log and self.step is not None:
+            raise ValueError("log and step contradict each other; give one of them")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs a low above 0, got {self.low:g}")
+        if self.step is not None:
+            steps = (self.high - self.low) / self.step
+            if abs(steps - round(steps)) > 1e-6:
+                nearest = self.low + max(1, int(steps)) * self.step
+                raise ValueError(f"high must be low plus whole steps of {self.step:g}; the nearest is {nearest:g}")
+        return self
+
+
+def _space_kind(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping"
+
+
+Space = Annotated[
+    Annotated[list[Any], Field(min_length=2), Tag("list")] | Annotated[Range, Tag("mapping")],
+    Discriminator(_space_kind),
+]
+"""What a sweep tries for one key: a list of choices, or a Range."""
+
+
 class Recipe(Section):
     """A whole recipe, composed and checked in its first stage."""
 
@@ -286,3 +331,8 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     export: Export = Export()
     benchmark: Benchmark = Benchmark()
+    search: dict[str, Space] = Field(
+        {},
+        description="What `dlw sweep` tries: a key of the recipe, such as `optimizer.lr`, to a list of choices or to "
+        "`{low: 1e-4, high: 1e-2, log: true}`. Every other command leaves it alone.",
+    )

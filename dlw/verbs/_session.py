@@ -72,7 +72,7 @@ def reopen(run: Run, listener: Listener) -> Session:
 
 
 _WITHOUT_BITS = (
-    *("name", "evaluate", "export", "benchmark", "data.source", "data.resident", "checkpoint.keep"),
+    *("name", "evaluate", "export", "benchmark", "search", "data.source", "data.resident", "checkpoint.keep"),
     *("train.device", "train.threads", "train.workers", "train.tensorboard"),
 )
 """Parts of a recipe that change no weight, or that the fingerprint holds as they turned out."""
@@ -85,12 +85,17 @@ def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]], device: st
         digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
     plugins = {f"{room}/{name}": sha256 for room, name, sha256 in code}
-    written = {
-        f"recipe: {path}": value
+    written = {f"recipe: {path}": value for path, value in decisive(recipe).items()}
+    return {**environment.fingerprint(device), "data": digest.hexdigest(), "code": plugins, **written}
+
+
+def decisive(recipe: Recipe) -> dict[str, Any]:
+    """Return path -> value of everything in a recipe that can change a weight, every default filled in."""
+    return {
+        path: value
         for path, value in leaves(resolve(recipe), "")
         if not any(f"{path}.".startswith(f"{part}.") for part in _WITHOUT_BITS)
     }
-    return {**environment.fingerprint(device), "data": digest.hexdigest(), "code": plugins, **written}
 
 
 class RunSink:

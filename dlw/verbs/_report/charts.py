@@ -96,9 +96,24 @@ def bars(edges: np.ndarray, heights: np.ndarray, across: str, caption: str, *, i
     return _figure(drawn, caption)
 
 
-def _figure(drawn: Sequence[Markup], caption: str, keys: Sequence[Markup] = ()) -> Markup:
+def shares(parts: Mapping[str, float], caption: str) -> Markup:
+    """Return a horizontal bar for each named share of a whole."""
+    line, label = 22, 150
+    drawn = []
+    for place, (name, share) in enumerate(parts.items()):
+        foot = TOP + place * line + 14
+        width = share * (WIDTH - label - 50)
+        drawn += [
+            tag("text", name, x=label - 6, y=foot, class_="tick", text_anchor="end"),
+            tag("rect", x=label, y=foot - 11, width=f"{max(1.0, width):.1f}", height=14, class_="bar"),
+            tag("text", f"{share:.0%}", x=f"{label + width + 6:.1f}", y=foot, class_="tick"),
+        ]
+    return _figure(drawn, caption, height=2 * TOP + line * len(parts))
+
+
+def _figure(drawn: Sequence[Markup], caption: str, keys: Sequence[Markup] = (), height: int = HEIGHT) -> Markup:
     picture = tag(
-        "svg", *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", width=WIDTH, height=HEIGHT, role="img", aria_label=caption
+        "svg", *drawn, viewBox=f"0 0 {WIDTH} {height}", width=WIDTH, height=height, role="img", aria_label=caption
     )
     return tag("figure", picture, tag("figcaption", *keys, caption))
 
