@@ -99,9 +99,13 @@ class RunInUseError(DlwError):
 
 
 class DistributedError(DlwError):
-    """A rank of a distributed run failed."""
+    """Another process of a team failed: `rank`, where that is known; the exit code is its own, where it had one."""
 
     exit_code = 8
+
+    def __init__(self, message: str, exit_code: int = 8, rank: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code, self.rank = exit_code, rank
 
 
 class RequirementError(DlwError):

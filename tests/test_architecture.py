@@ -16,7 +16,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_recipes" not in path.
 PLUGIN_ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters")
 SHELVES = (
     ("errors",),
-    ("specs", "columns", "ragged", "molecules", "packing", "local_files", "registry", "progress", "__init__"),
+    ("specs", "columns", "ragged", "molecules", "packing", "local_files", "ranks", "registry", "progress", "__init__"),
     ("recipe", "metrics", "search"),
     ("sources", "fields", "augment", "models", "tasks", "runs", "splits"),
     ("engine", "exporters", "baselines"),

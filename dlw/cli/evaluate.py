@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlw.cli.options import AsJson, Code, Quiet, add_code
+from dlw.cli._devices import run_together, several
+from dlw.cli.options import AsJson, Code, Devices, Quiet, add_code
 from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
 from dlw.errors import RequirementError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def evaluate_cli(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/digits-1.")],
     split: Annotated[str, typer.Option(help="Split of the recipe's data to judge on.")] = "test",
     data: Annotated[Path | None, typer.Option(metavar="PATH", help="Judge on these rows instead of a split.")] = None,
@@ -31,6 +33,7 @@ def evaluate_cli(
             metavar="CONDITION", help='Exit 9 unless "accuracy >= 0.9" or "max_gap(tpr, sex) <= 0.1"; repeatable.'
         ),
     ] = None,
+    devices: Devices = None,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -42,13 +45,19 @@ def evaluate_cli(
     dlw evaluate runs/adult-1 --slice sex --require "accuracy >= 0.86"
     """
     from dlw.cli.terminal import Terminal
-    from dlw.verbs.evaluate import evaluate
+    from dlw.verbs._together import together
+    from dlw.verbs.evaluate import assist, evaluate
 
+    if processes := several(devices):
+        raise typer.Exit(run_together(context.obj, processes))
     add_code(code)
-    with Terminal(quiet) as listener:
+    with Terminal(quiet) as listener, together(listener) as team:
+        if team and not team.is_first:
+            assist(run, team, split=split, data=data)
+            return
         try:
             result = evaluate(
-                run, split=split, data=data, slices=slices or (), require=require or (), listener=listener
+                run, split=split, data=data, slices=slices or (), require=require or (), listener=listener, team=team
             )
         except RequirementError as error:
             if not as_json:

@@ -6,14 +6,27 @@ import os
 from typing import Any
 
 from dlw.cli.screen import caution, emit, say
-from dlw.errors import SECRET, DlwError, Problem, RecipeError, RequirementError, ResourceError, out_of_memory
+from dlw.errors import (
+    SECRET,
+    DistributedError,
+    DlwError,
+    Problem,
+    RecipeError,
+    RequirementError,
+    ResourceError,
+    UsageError,
+    out_of_memory,
+)
+from dlw.ranks import find_place, is_first
 
 _MOST_PROBLEMS = 10
 _CODES = {2: "usage", 3: "data", 4: "run", 5: "non-finite", 6: "resource", 7: "in-use", 8: "distributed", 9: "require"}
 
 
 def report(error: DlwError, as_json: bool) -> int:
-    """Print a deliberate error and return its exit code."""
+    """Print a deliberate error, unless another process of a team speaks of it, and return its exit code."""
+    if not _speaks(error):
+        return error.exit_code
     if as_json:
         found: Any = error.result if isinstance(error, RequirementError) else None
         emit({**(found.to_json() if found is not None else {}), "error": _as_json(error)})
@@ -26,13 +39,28 @@ def report(error: DlwError, as_json: bool) -> int:
     return error.exit_code
 
 
+def _speaks(error: DlwError) -> bool:
+    """Say whether this process tells of an error: rank 0 does, the next one where that is gone; of the loss of a
+    process that `--devices` started, the one that started it.
+    """
+    try:
+        place = find_place()
+    except UsageError:
+        place = None
+    if place is None:
+        return True
+    if not isinstance(error, DistributedError) or error.exit_code != DistributedError.exit_code:
+        return place.rank == 0
+    return place.launcher is None and place.rank == (1 if error.rank == 0 else 0)
+
+
 def report_bug(error: BaseException, as_json: bool) -> int:
     """Print the traceback of an error that nobody foresaw and ask for a report."""
     import traceback
 
     from dlw import __version__
 
-    if as_json:
+    if as_json and is_first():
         emit({"error": {"kind": "bug", "exit_code": 1, "message": f"{type(error).__name__}: {error}"}})
     say("".join(traceback.format_exception(error)).rstrip())
     say(f"\nThis is a bug in dlw {__version__}. Please report the lines above together with the command.")

@@ -111,6 +111,8 @@ def main() -> None:
     # Threads of torch that wait for one another spin for milliseconds by default: where another process holds a core,
     # training crawls (adult_census: 1,400 rows/s against 8,000). Read by libgomp when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if "RANK" in os.environ or "SLURM_STEP_ID" in os.environ:  # a lost process is told of by name, not from C++
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -150,7 +152,7 @@ def _invoke(words: list[str]) -> int:
     app = build(words[:1] if words[0] in COMMANDS else COMMANDS)
     command = typer.main.get_command(app)
     try:
-        with command.make_context("dlw", [*words]) as context:
+        with command.make_context("dlw", [*words], obj=words) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code

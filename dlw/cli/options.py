@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ Code = Annotated[
 Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="Refuse data and `extends` outside the recipe's folder and DLW_DATA.")
 ]
+Devices = Annotated[
+    str | None, typer.Option("--devices", metavar="N", help="Share the work among N processes, each on its own device.")
+]
 Threads = Annotated[str | None, typer.Option("--threads", metavar="N", help="CPU threads [default: all cores].")]
 
 
@@ -33,6 +37,17 @@ def whole(option: str, text: str | None, low: int = 1, high: int = 1024) -> int 
     if not low <= number <= high:
         raise UsageError(f"{option} {text}: expected a whole number from {low} to {high}")
     return number
+
+
+def without(words: Sequence[str], *options: str) -> list[str]:
+    """Return a command line without some options and their values."""
+    kept = list(words)
+    for option in options:
+        while option in kept:
+            place = kept.index(option)
+            del kept[place : place + 2]
+        kept = [word for word in kept if not word.startswith(f"{option}=")]
+    return kept
 
 
 def add_code(files: list[Path] | None) -> None:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlw.cli._conversation import converse
-from dlw.cli.options import AsJson, Code, Quiet, Threads, add_code, whole
+from dlw.cli._devices import run_together, several
+from dlw.cli.options import AsJson, Code, Devices, Quiet, Threads, add_code, whole
 from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table, tell
+from dlw.ranks import is_first
 
 if TYPE_CHECKING:
     from dlw.verbs.predict import Predictions
 
+Inputs = Annotated[
+    list[str] | None, typer.Argument(metavar="[INPUT...]", help="Files, folders, globs, or - for stdin.")
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -47,6 +52,7 @@ Style = Annotated[
         "--set", "-s", metavar="NAME=VALUE", help="Change how a text is written: temperature=0.7; repeatable."
     ),
 ]
+Tiled = Annotated[bool, typer.Option("--tile", help="Answer pictures larger than those of training tile by tile.")]
 Matches = Annotated[str, typer.Option("--matches", metavar="NUMBER", help="How many of --index to show for each row.")]
 
 _MOST_ROWS = 30
@@ -55,22 +61,20 @@ _MOST_NUMBERS = 3
 
 
 def predict_cli(
+    context: typer.Context,
     target: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run directory or an exported bundle.")],
-    inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[INPUT...]", help="Files, folders, globs, or - for stdin.")
-    ] = None,
+    inputs: Inputs = None,
     text: Text = None,
     output: Output = None,
     keep: Keep = None,
     draws: Draws = None,
     index: Index = None,
     matches: Matches = "5",
-    tiled: Annotated[
-        bool, typer.Option("--tile", help="Answer pictures larger than those of training tile by tile.")
-    ] = False,
+    tiled: Tiled = False,
     sets: Style = None,
     interactive: Interactive = False,
     threads: Threads = None,
+    devices: Devices = None,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -88,14 +92,17 @@ def predict_cli(
     dlw predict runs/play-1 --text "ROMEO:" -s temperature=0.7
     """
     from dlw.cli.terminal import Terminal
+    from dlw.verbs._together import together
     from dlw.verbs.predict import predict
 
+    if processes := several(devices):
+        raise typer.Exit(run_together(context.obj, processes, reads_stdin=interactive or "-" in (inputs or ())))
     add_code(code)
     number = whole("--threads", threads)
     beside = (inputs, output, keep, draws, index, tiled, as_json)
     if converse(target, text or (), sets or (), number, is_asked=interactive, is_alone=not any(beside)):
         return
-    with Terminal(quiet) as listener:
+    with Terminal(quiet) as listener, together(listener) as team:
         result = predict(
             target,
             inputs or (),
@@ -109,11 +116,10 @@ def predict_cli(
             sets=sets or (),
             threads=number,
             listener=listener,
+            team=team,
         )
-    if as_json:
-        emit(result.to_json())
-    else:
-        _draw(result)
+    if is_first():
+        emit(result.to_json()) if as_json else _draw(result)
 
 
 def _draw(result: Predictions) -> None:

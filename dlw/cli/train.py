@@ -8,35 +8,51 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlw.cli._devices import Asked, several, train_together
 from dlw.cli.main import LATEST
-from dlw.cli.options import AsJson, Code, Quiet, Sandbox, Sets
+from dlw.cli.options import AsJson, Code, Devices, Quiet, Sandbox, Sets
 from dlw.cli.screen import emit, figure, say
 from dlw.errors import RunError, UsageError
+from dlw.ranks import is_first
 
 if TYPE_CHECKING:
     from dlw.verbs.train import TrainResult
 
 RUNS = Path("runs")
 
+Recipe = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of an installed one.")]
+Device = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Short for --set train.device=NAME: cpu, cuda:1, mps.")
+]
+Inexact = Annotated[
+    bool,
+    typer.Option(
+        "--allow-inexact", help="Resume although versions, threads, kernels or the number of processes changed."
+    ),
+]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The run directory [default: runs/NAME-N].")]
+Resume = Annotated[
+    str | None, typer.Option(metavar="[RUN]", help="Continue this run, or the newest, where it stopped.")
+]
+Restarts = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="With --devices: go on from the last checkpoint when a process dies, N times."),
+]
+
 
 def train_cli(
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of an installed one.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run directory [default: runs/NAME-N].")] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="[RUN]", help="Continue this run, or the newest, where it stopped.")
-    ] = None,
+    context: typer.Context,
+    recipe: Recipe = None,
+    out: Out = None,
+    resume: Resume = None,
     sets: Sets = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Short for --set train.device=NAME: cpu, cuda:1, mps.")
-    ] = None,
+    device: Device = None,
     threads: Annotated[str | None, typer.Option(metavar="N", help="Short for --set train.threads=N.")] = None,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Short for --set train.workers=N.")] = None,
+    devices: Devices = None,
+    restarts: Restarts = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="One batch through everything, then estimates.")] = False,
-    allow_inexact: Annotated[
-        bool, typer.Option("--allow-inexact", help="Resume although versions, threads or kernels changed.")
-    ] = False,
+    allow_inexact: Inexact = False,
     sandbox: Sandbox = False,
     code: Code = None,
     as_json: AsJson = False,
@@ -44,8 +60,11 @@ def train_cli(
 ) -> None:
     """Train a network as a recipe says; keep the run.
 
+    Under torchrun, srun or a PyTorchJob the processes find one another.
+
     \b
     dlw train digits
+    dlw train digits --devices 2
     dlw train my.yaml -s optimizer.lr=1e-3 -s train.epochs=5
     """
     from dlw.cli.terminal import Terminal
@@ -60,6 +79,9 @@ def train_cli(
         raise UsageError("--sandbox is for recipes, and a run names its data by whole paths: leave one of the two out")
     if run is None and recipe is None:
         raise UsageError("which recipe? `dlw train digits`, say; `dlw list recipes` shows what is ready to run")
+    if (processes := several(devices)) or restarts is not None:
+        asked = Asked(recipe, changes, sandbox, code or (), out, run, dry_run, context.obj)
+        raise typer.Exit(train_together(asked, processes, restarts, Terminal(quiet)))
     with Terminal(quiet) as listener:
         result = train(
             recipe,
@@ -72,12 +94,8 @@ def train_cli(
             code=code or (),
             listener=listener,
         )
-    if as_json:
-        emit(result.to_json())
-    elif dry_run:
-        _draw_dry_run(result)
-    else:
-        _draw(result)
+    if is_first():
+        emit(result.to_json()) if as_json else _draw_dry_run(result) if dry_run else _draw(result)
 
 
 def _run_to_resume(recipe: str | None, resume: str | None, out: Path | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -17,10 +18,17 @@ class Average:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
-        self._pairs = list(zip(self._tensors(self.network), self._tensors(network), strict=True))
-        self._averaged = [mine for mine, _ in self._pairs if mine.is_floating_point()]
-        self._sources = [theirs for _, theirs in self._pairs if theirs.is_floating_point()]
-        self._counters = [(mine, theirs) for mine, theirs in self._pairs if not mine.is_floating_point()]
+        self.follow(network)
+
+    def follow(self, network: nn.Module, held: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor) -> None:
+        """Average this network from now on; `held` gives the part of a tensor that this process holds."""
+        pairs = [
+            (held(mine), held(theirs))
+            for mine, theirs in zip(self._tensors(self.network), self._tensors(network), strict=True)
+        ]
+        self._averaged = [mine for mine, _ in pairs if mine.is_floating_point()]
+        self._sources = [theirs for _, theirs in pairs if theirs.is_floating_point()]
+        self._counters = [(mine, theirs) for mine, theirs in pairs if not mine.is_floating_point()]
 
     @staticmethod
     def _tensors(network: nn.Module) -> list[torch.Tensor]:

@@ -10,6 +10,7 @@ import torch
 
 from dlw.engine.allocator import keep_freed_memory
 from dlw.errors import UsageError
+from dlw.ranks import Place
 from dlw.recipe.schema import Train
 from dlw.runs import environment
 
@@ -38,10 +39,16 @@ class Hardware:
         return f"{where}, {self.precision}"
 
 
-def prepare(train: Train) -> Hardware:
-    """Choose device and precision, set the thread count and tune the allocator of this process."""
+def prepare(train: Train, place: Place | None = None) -> Hardware:
+    """Choose device and precision, set the thread count and tune the allocator of this process.
+
+    Processes of one machine share its cores; each takes a GPU of its own.
+    """
     device = _device(train.device)
-    threads = train.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if place is not None:
+        device = _own_device(train.device, device, place)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = train.threads or max(1, cores // (place.local_size if place else 1))
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     precision = train.precision
@@ -59,6 +66,20 @@ def _device(name: str) -> torch.device:
     if not is_known or (number and int(number) >= torch.cuda.device_count()):
         raise UsageError(f"train.device: {name} is not available here; available: auto, {', '.join(present)}")
     return torch.device(name)
+
+
+def _own_device(name: str, device: torch.device, place: Place) -> torch.device:
+    """Return the device of one process of several; a scheduler may show each only its own."""
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda" or ":" in name:
+        raise UsageError(
+            f"train.device: {name or device.type} is one device, for one process; several take cpu or cuda"
+        )
+    count = torch.cuda.device_count()
+    if place.local_rank >= count > 1:
+        raise UsageError(f"{place.local_size} processes on a machine with {count} GPUs: start one for each GPU")
+    return torch.device("cuda", place.local_rank if count > 1 else 0)
 
 
 def _has_mps() -> bool:

@@ -5,9 +5,9 @@ Shape legend: B rows, M ensemble members, K outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,12 @@ from dlw.engine.hardware import Hardware
 from dlw.ragged import joined
 from dlw.specs import INDEX, TARGET, Arrays, rows_at_once
 from dlw.tasks._base import Task
+
+if TYPE_CHECKING:
+    from dlw.engine.team import Team
+
+_LOSSES = "row losses"
+"""Beside the named answers of a part."""
 
 
 class Predictor(nn.Module):
@@ -72,38 +78,65 @@ def answer_batches(
     batch_size: int,
     hardware: Hardware | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
+    team: Team | None = None,
     is_condensed: bool = True,
 ) -> Answered | None:
     """Answer every row, the answers condensed by the task; None if `is_stopped` turns true on the way.
 
     Ragged rows are answered from the shortest to the longest, so that a batch holds little fill; results are in order.
+    A team answers the same batches as a process alone, every process some of them, and each gets all answers.
     """
     was_training = predictor.training
     predictor.eval()
-    answers: list[Arrays] = []
-    losses: list[Tensor] = []
-    targets: list[Tensor] = []
+    parts: list[Arrays] = []
+    plan = _answering_plan(batches, batch_size)
     try:
-        for batch in batches.stream(_answering_plan(batches, batch_size)):
+        for batch in batches.stream(dealt(plan, team) if team else plan):
             if is_stopped():
                 return None
             with hardware.autocast() if hardware else nullcontext():
                 out = predictor.network(_read_by(predictor.task, batch))
-            is_judged = predictor.task.output.is_written and TARGET in batch
-            told = predictor.task.judge(out, batch[TARGET]) if is_judged else activate(out, predictor.task)
-            found = {name: answer.cpu().numpy() for name, answer in told.items()}
-            answers.append(predictor.task.condense(found) if is_condensed else found)
-            if TARGET in batch:
-                losses.append(row_losses(out, batch[TARGET], predictor.task))
-                targets.append(batch[TARGET])
+            parts.append(_part(predictor.task, out, batch, is_condensed))
     finally:
         predictor.train(was_training)
+    if team:
+        parts = collected(parts, sum(1 for _ in _answering_plan(batches, batch_size)), team)
     places = None if batches.lengths is None else np.argsort(_by_length(batches.lengths))
-    answered = {name: _in_order(joined([part[name] for part in answers]), places) for name in answers[0]}
-    if not targets:
-        return Answered(answered, None, None)
-    target = joined([target.cpu().numpy() for target in targets])
-    return Answered(answered, _in_order(torch.cat(losses).cpu().numpy(), places), _in_order(target, places))
+    whole = {name: _in_order(joined([part[name] for part in parts]), places) for name in parts[0]}
+    losses, target = whole.pop(_LOSSES, None), whole.pop(TARGET, None)
+    return Answered(whole, losses, target)
+
+
+def _part(task: Task, out: Tensor, batch: Batch, is_condensed: bool) -> Arrays:
+    """Return the answers to a batch and, where it holds a target, that and the losses."""
+    is_judged = task.output.is_written and TARGET in batch
+    told = task.judge(out, batch[TARGET]) if is_judged else activate(out, task)
+    found = {name: answer.cpu().numpy() for name, answer in told.items()}
+    if is_condensed:
+        found = task.condense(found)
+    if TARGET not in batch:
+        return found
+    return {**found, _LOSSES: row_losses(out, batch[TARGET], task).cpu().numpy(), TARGET: batch[TARGET].cpu().numpy()}
+
+
+def dealt(plan: Iterator[np.ndarray], team: Team) -> Iterator[np.ndarray]:
+    """Yield this process's batches of a plan: each in turn gets one. All get as many, so the last may come twice."""
+    batches = list(plan)
+    rounds = -(-len(batches) // team.size)
+    for place in range(team.rank, rounds * team.size, team.size):
+        yield batches[min(place, len(batches) - 1)]
+
+
+def collected(parts: Sequence[Arrays], count: int, team: Team) -> list[Arrays]:
+    """Return the answers to the `count` batches that were dealt, in order, from every process's parts."""
+    from safetensors.numpy import load, save
+
+    own = {f"{place} {name}": np.ascontiguousarray(a) for place, part in enumerate(parts) for name, a in part.items()}
+    of_rank = [load(payload) for payload in team.gather(save(own))]
+    names = list(parts[0])
+    return [
+        {name: of_rank[place % team.size][f"{place // team.size} {name}"] for name in names} for place in range(count)
+    ]
 
 
 def _read_by(task: Task, batch: Batch) -> Batch:
@@ -129,7 +162,12 @@ def _in_order(values: np.ndarray, places: np.ndarray | None) -> np.ndarray:
 
 
 def answer_arrays(
-    predictor: Predictor, arrays: Arrays, *, ragged: Mapping[str, str] | None = None, is_condensed: bool = False
+    predictor: Predictor,
+    arrays: Arrays,
+    *,
+    ragged: Mapping[str, str] | None = None,
+    is_condensed: bool = False,
+    team: Team | None = None,
 ) -> Arrays:
     """Answer rows held in memory, numpy in and numpy out, on the device the network is on.
 
@@ -140,6 +178,7 @@ def answer_arrays(
     output = predictor.task.output
     read = {name: array for name, array in arrays.items() if name != TARGET or output.is_written}
     batch_size = rows_at_once([*(array.shape[1:] for array in read.values()), output.shape])
-    result = answer_batches(predictor, Resident(read, device, ragged), batch_size, is_condensed=is_condensed)
+    rows = Resident(read, device, ragged)
+    result = answer_batches(predictor, rows, batch_size, team=team, is_condensed=is_condensed)
     assert result is not None
     return result.answers

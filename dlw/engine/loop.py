@@ -11,8 +11,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -24,16 +25,20 @@ from dlw.engine.average import Average
 from dlw.engine.batches import Batch, Batches, sequential_plan, training_plan
 from dlw.engine.draws import RowDraws
 from dlw.engine.hardware import Hardware
-from dlw.engine.inference import Predictor, answer_batches, row_losses
+from dlw.engine.inference import Answered, Predictor, answer_batches, row_losses
 from dlw.engine.nonfinite import explain_loss, explain_tensors, not_finite
 from dlw.engine.optimizers import Optimizer
-from dlw.engine.progress import Plan, Progress
+from dlw.engine.progress import Calibration, Plan, Progress
 from dlw.errors import NonFiniteError
 from dlw.models._base import Filled, Refitted
 from dlw.progress import Listener
 from dlw.recipe.schema import Scheduler, Train
 from dlw.specs import INDEX, MOST_ROWS_AT_ONCE, TARGET, Outcome
 from dlw.tasks._base import Task
+
+if TYPE_CHECKING:
+    from dlw.engine.spread import Spread
+    from dlw.engine.team import Team
 
 HEARTBEAT_SECONDS = 0.25
 
@@ -62,6 +67,13 @@ class Job:
     """Groups of the batch that the network takes."""
     answer_rows: int = MOST_ROWS_AT_ONCE
     """Rows that are validated in one piece."""
+    spread: Spread | None = None
+    """How several processes share the work; None for one alone, which then meets nothing of the others."""
+
+    @property
+    def team(self) -> Team | None:
+        """The processes that share the work."""
+        return self.spread.team if self.spread else None
 
 
 class Sink(Protocol):
@@ -155,12 +167,16 @@ def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) ->
         fill(job, progress)
         return
     _seed_step(job, progress.step)
-    for _ in range(job.settings.accumulate):
+    for left in reversed(range(job.settings.accumulate)):
+        if job.spread:
+            job.spread.exchange(is_last=not left)
         _backward(job, next(batches), progress, plan)
+    parameters = job.spread.parameters() if job.spread else dict(job.network.named_parameters())
     if job.settings.clip_norm:
-        norm = nn.utils.clip_grad_norm_(job.network.parameters(), job.settings.clip_norm)
+        clip = job.spread.clip if job.spread else partial(nn.utils.clip_grad_norm_, parameters.values())
+        norm = clip(job.settings.clip_norm)
         if job.hardware.device.type == "cpu" and not math.isfinite(norm.item()):
-            broken = not_finite({name: p.grad for name, p in job.network.named_parameters() if p.grad is not None})
+            broken = not_finite({name: p.grad for name, p in parameters.items() if p.grad is not None})
             raise explain_tensors(progress.step + 1, broken, "gradients are", _rows(job, plan, progress.step))
     job.optimizer.step(schedules.factor(job.scheduler, progress.step, plan.total_steps))
     if job.average:
@@ -170,7 +186,14 @@ def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) ->
 
 def training_batches(job: Job, plan: Plan, progress: Progress) -> Iterator[Batch]:
     """Yield the run's batches, for ever, from where it stands."""
-    return job.train.stream(_row_plan(job, plan, progress.step))
+    rows = _row_plan(job, plan, progress.step)
+    return job.train.stream(_own_share(job.team, rows) if job.team else rows)
+
+
+def _own_share(team: Team, plan: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield this process's rows of each batch: as many as every other process's."""
+    for rows in plan:
+        yield np.split(rows, team.size)[team.rank]
 
 
 def _row_plan(job: Job, plan: Plan, step: int) -> Iterator[np.ndarray]:
@@ -195,19 +218,26 @@ def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:
             raise _left_by_last_step(job, plan, progress, broken)
         raise explain_loss(job.network, batch, job.inputs, progress.step + 1)
     (loss / job.settings.accumulate).backward()
-    progress.add_loss(loss.detach())
+    progress.add_loss(job.team.mean(loss) if job.team else loss.detach())
 
 
 def batch_loss(job: Job, batch: Batch) -> Tensor:
     """Return the mean loss of a batch; rows mixed with a partner weigh both targets by the row's share."""
     inputs = {name: tensor for name, tensor in batch.items() if name in job.inputs}
     with job.hardware.autocast():
-        out = job.network(inputs)
+        out = (job.spread or job.network)(inputs)
     losses = row_losses(out, batch[TARGET], job.task)
     if "partner" in batch:
         share = batch["share"]
         losses = share * losses + (1 - share) * row_losses(out, batch[TARGET][batch["partner"]], job.task)
-    return losses.mean()
+    return losses.mean() * _weight(job, out, batch[TARGET]) if job.team else losses.mean()
+
+
+def _weight(job: Job, out: Tensor, target: Tensor) -> Tensor | float:
+    """Return what this process's mean loss counts in the mean of all: 1, where it is a mean over equally many rows."""
+    assert job.team is not None
+    counted = job.task.counted(out, target)
+    return 1.0 if counted is None else counted / job.team.mean(counted.double()).clamp(min=1 / job.team.size)
 
 
 def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[[], bool]) -> dict[str, float] | None:
@@ -218,16 +248,33 @@ def _validate(job: Job, progress: Progress, meter: _Meter, is_stopped: Callable[
     if job.validation is None:
         return record
     network = job.average.network if job.average else job.network
-    result = answer_batches(Predictor(network, job.task), job.validation, job.answer_rows, job.hardware, is_stopped)
+    predictor = Predictor(network, job.task)
+    result = answer_batches(predictor, job.validation, job.answer_rows, job.hardware, is_stopped, job.team)
     if result is None:
         return None
+    if not job.team:
+        scores, progress.calibration = _scores(job, result)
+    else:  # one process judges, so that all go on by the same numbers
+        scores, progress.calibration = job.team.tell(_scores(job, result) if job.team.is_first else None)
+    return record | scores
+
+
+def _scores(job: Job, result: Answered) -> tuple[dict[str, float], Calibration]:
+    """Return the figures of a validation and the options of the task that are found by it."""
     assert result.losses is not None
     assert result.target is not None
     outcome = job.task.outcome(result.answers, result.target)
-    progress.calibration = job.task.calibrate(outcome)
-    record["validation/loss"] = float(result.losses.mean())
-    record |= {f"validation/{name}": metric(outcome) for name, metric in job.metrics.items()}
-    return record
+    calibration = job.task.calibrate(outcome)
+    scores = {"validation/loss": float(result.losses.mean())}
+    return scores | {f"validation/{name}": metric(outcome) for name, metric in job.metrics.items()}, calibration
+
+
+def tensors(job: Job) -> dict[str, dict[str, Tensor]]:
+    """Return what a checkpoint keeps: weights, optimizer and average, in full; every process of a team must ask."""
+    found = {"model": job.network.state_dict(), "optimizer": job.optimizer.state()}
+    if job.average:
+        found["ema"] = job.average.network.state_dict()
+    return {group: job.spread.whole(held) for group, held in found.items()} if job.spread else found
 
 
 def _require_finite(job: Job, plan: Plan, progress: Progress) -> None:
@@ -235,7 +282,7 @@ def _require_finite(job: Job, plan: Plan, progress: Progress) -> None:
     state = {**job.network.state_dict(), **{f"optimizer {name}": t for name, t in job.optimizer.state().items()}}
     if job.average:
         state |= {f"average {name}": tensor for name, tensor in job.average.network.state_dict().items()}
-    if broken := not_finite(state):
+    if broken := not_finite(job.spread.held(state) if job.spread else state):
         raise _left_by_last_step(job, plan, progress, broken)
 
 
@@ -246,8 +293,9 @@ def _left_by_last_step(job: Job, plan: Plan, progress: Progress, broken: Sequenc
 
 
 def _seed_step(job: Job, step: int) -> None:
-    """Seed torch's global generator (dropout) as a function of (seed, step)."""
-    seed = (job.seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 1) & 0x7FFFFFFFFFFFFFFF
+    """Seed torch's global generator (dropout) as a function of (seed, step), and of the rank among several."""
+    rank = job.team.rank if job.team else 0
+    seed = (job.seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB + 1) & (2**63 - 1)
     if job.hardware.device.type == "cpu":
         torch.default_generator.manual_seed(seed)  # torch.manual_seed also visits every other kind of device
     else:

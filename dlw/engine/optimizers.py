@@ -31,7 +31,11 @@ class Optimizer(Protocol):
 
 def build(settings: AdamW | SGD | Muon, network: nn.Module) -> Optimizer:
     """Return the optimizer of a network's trainable parameters."""
-    named = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+    return build_for(settings, {name: p for name, p in network.named_parameters() if p.requires_grad})
+
+
+def build_for(settings: AdamW | SGD | Muon, named: dict[str, nn.Parameter]) -> Optimizer:
+    """Return the optimizer of some parameters, by the names that they have in their network."""
     if isinstance(settings, AdamW):
         return FusedAdamW(named, settings)
     if isinstance(settings, SGD):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from dlw.errors import CheckpointError, UsageError
 from dlw.recipe.schema import DEFAULT_EPOCHS, EarlyStopping, Train
+
+Calibration = dict[str, float | dict[str, float]]
 
 
 @dataclass
@@ -28,7 +31,7 @@ class Progress:
     stale: int = 0
     """Validations since the best one."""
     is_finished: bool = False
-    calibration: dict[str, float | dict[str, float]] = field(default_factory=dict)
+    calibration: Calibration = field(default_factory=dict)
     """Options of the task found at the last validation."""
     loss_count: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
@@ -119,6 +122,8 @@ class Plan:
         self._save_seconds = self._seconds(save_every)
         self._saved_at = time.monotonic()
         self._saved_step = -1
+        self.agree: Callable[[bool], bool] = bool
+        """Makes one answer of what the clocks of several processes say."""
 
     def first_batch(self, step: int) -> int:
         """Return the number, in the run, of the first batch of a step (from 0)."""
@@ -143,7 +148,7 @@ class Plan:
         if progress.step == 0 or self._saved_step == progress.step:
             return False
         if self._save_seconds:
-            return time.monotonic() - self._saved_at >= self._save_seconds
+            return self.agree(time.monotonic() - self._saved_at >= self._save_seconds)
         return progress.step % self._save_every == 0
 
     def note_save(self, progress: Progress) -> None:

@@ -230,6 +230,8 @@ def _no_effect(view: View) -> Iterator[Report]:
         is_nesterov = optimizer.get("nesterov", True) is True
         if is_nesterov and optimizer.get("momentum") == 0:
             yield ("optimizer", "momentum"), "is 0, which needs `nesterov: false`"
+    if view.get("train", "shard") is True and isinstance(optimizer, Mapping) and optimizer.get("type") == "muon":
+        yield ("train", "shard"), "does not go with optimizer muon, which needs whole matrices"
     if view.get("lr_scheduler", "type") == "constant" and view.get("lr_scheduler", "final_fraction"):
         yield ("lr_scheduler", "final_fraction"), "has no effect with type constant"
 

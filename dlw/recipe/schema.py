@@ -208,6 +208,9 @@ class Train(Section):
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; default all cores.")
     workers: int = Field(0, ge=0, le=256, description="Loader threads for data that is not resident.")
+    shard: bool = Field(
+        False, description="With several processes: each holds a part of the weights (FSDP2) instead of all (DDP)."
+    )
     ema_decay: Decay | None = Field(None, description="Average the weights with this decay and use the average.")
     clip_norm: Positive | None = Field(None, description="Largest gradient norm.")
     early_stopping: EarlyStopping | None = Field(None, description="Stop when validation no longer improves.")

@@ -49,12 +49,18 @@ class Task(Protocol):
     """How tokens are chosen, where the network writes."""
     banned: tuple[int, ...] = ()
     """Ids that are never written."""
+    compares_rows: bool = False
+    """Whether the loss of a row depends on the other rows of its batch, beyond what `counted` says."""
     validated: str = ""
     """The kind of outcome that validations in training have, where it is not what `dlw evaluate` judges."""
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss, float32 [B], from the network's output [B, K] and the encoded target [B, ...]."""
         ...
+
+    def counted(self, out: Tensor, target: Tensor) -> Tensor | None:
+        """Return how many parts the losses' mean is a mean over, where that is not the rows: tokens, say."""
+        return None
 
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Turn the network's output [B, K] into named answers in the user's units; traced into every export."""

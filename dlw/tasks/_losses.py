@@ -117,13 +117,19 @@ def items_loss(out: Tensor, target: Tensor) -> Tensor:
 
     Items count from 1; 0 is no item, and above K one that has no score: neither adds to the loss.
     """
+    is_known, target = is_learned(out, target)
+    out = (out.unsqueeze(1) if out.ndim == 2 else out)[:, : target.shape[1]]
+    losses = torch.zeros(target.shape, device=out.device)
+    losses[is_known] = F.cross_entropy(out[is_known].float(), target[is_known] - 1, reduction="none")
+    return losses.sum(1) * (len(target) / is_known.sum().clamp(min=1))
+
+
+def is_learned(out: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which steps have an item to learn, bool [B, S], and the items, int64 [B, S]; see `items_loss`."""
     if out.ndim == 2:
         step_S = torch.arange(1, target.shape[1] + 1, device=target.device)
-        last_B1 = ((target > 0) * step_S).argmax(dim=1, keepdim=True)
-        out, target = out.unsqueeze(1), target.gather(1, last_B1)
-    steps = min(out.shape[1], target.shape[1])
-    target = target[:, :steps].long()
-    is_known = (target > 0) & (target <= out.shape[-1])
-    losses = torch.zeros(target.shape, device=out.device)
-    losses[is_known] = F.cross_entropy(out[:, :steps][is_known].float(), target[is_known] - 1, reduction="none")
-    return losses.sum(1) * (len(target) / is_known.sum().clamp(min=1))
+        target = target.gather(1, ((target > 0) * step_S).argmax(dim=1, keepdim=True))
+    else:
+        target = target[:, : out.shape[1]]
+    target = target.long()
+    return (target > 0) & (target <= out.shape[-1]), target

@@ -62,6 +62,7 @@ class EmbeddingTask(Task):
         self.settings = settings
         self.labels = target.labels
         self.output = OutputSpec("vector", settings.size, classes=target.sizes[0] if settings.loss == "proxy" else 0)
+        self.compares_rows = settings.loss != "proxy"
         self.monitor = "map_at_r"
         self.metrics: tuple[str, ...] = ("recall_at_1", "map_at_r")
 

@@ -73,6 +73,10 @@ class LanguageModelingTask(Task):
         """Return each row's loss [B] from logits [B, T, V] and targets [B, T]; a target of 0 does not count."""
         return mean_row_losses(token_nats(out, target), target)
 
+    def counted(self, out: Tensor, target: Tensor) -> Tensor:
+        """Return the number of tokens that are learned."""
+        return (target != 0).sum()
+
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Return the logits themselves."""
         return {"logits": out}

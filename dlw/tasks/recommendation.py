@@ -63,6 +63,12 @@ class RecommendationTask(Task):
 
         return items_loss(out, target)
 
+    def counted(self, out: Tensor, target: Tensor) -> Tensor:
+        """Return the number of items that are learned."""
+        from dlw.tasks._losses import is_learned
+
+        return is_learned(out, target)[0].sum()
+
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Return the scores as they are."""
         return {"scores": out}

@@ -57,6 +57,10 @@ class SequenceToSequenceTask(Task):
         closed = self._closed(target)
         return mean_row_losses(token_nats(out, closed, self.settings.label_smoothing), closed)
 
+    def counted(self, out: Tensor, target: Tensor) -> Tensor:
+        """Return the number of tokens that are learned, the ends of the texts among them."""
+        return (self._closed(target) != 0).sum()
+
     def activate(self, out: Tensor) -> dict[str, Tensor]:
         """Return the logits themselves."""
         return {"logits": out}

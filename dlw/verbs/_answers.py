@@ -16,6 +16,7 @@ from dlw.verbs._writing import WRITTEN, Scribe
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dlw.engine.team import Team
     from dlw.verbs._trained import Trained
 
 
@@ -29,24 +30,32 @@ def encoded_for(trained: Trained, table: pa.Table, listener: Listener) -> Encode
     return EncodedTable(window_arrays(trained.fitted, windows, every), windows.rows, [])
 
 
-def answered(trained: Trained, encoded: EncodedTable, table: pa.Table, listener: Listener) -> tuple[Arrays, Outcome]:
-    """Answer the encoded rows; networks that are told the target in training write without it."""
+def answered(
+    trained: Trained, encoded: EncodedTable, table: pa.Table, listener: Listener, team: Team | None = None
+) -> tuple[Arrays, Outcome]:
+    """Answer the encoded rows; networks that are told the target in training write without it.
+
+    The processes of a team share the work, and each gets all answers.
+    """
     from dlw.engine.inference import answer_arrays
 
     task, total = trained.task, len(encoded.rows)
     if task.output.is_told:
         truth = table[trained.fitted.target.columns[0]].take(encoded.rows)
-        return _written(trained, encoded.arrays, truth.to_pylist(), listener)
+        return _written(trained, encoded.arrays, truth.to_pylist(), listener, team)
     listener.progress("answers", 0, total, {})
-    answers = answer_arrays(trained.predictor, encoded.arrays, ragged=trained.fitted.ragged, is_condensed=True)
+    ragged = trained.fitted.ragged
+    answers = answer_arrays(trained.predictor, encoded.arrays, ragged=ragged, is_condensed=True, team=team)
     listener.progress("answers", total, total, {})
     return answers, task.outcome(answers, encoded.arrays[TARGET])
 
 
-def _written(trained: Trained, arrays: Arrays, truth: Sequence[Any], listener: Listener) -> tuple[Arrays, Outcome]:
+def _written(
+    trained: Trained, arrays: Arrays, truth: Sequence[Any], listener: Listener, team: Team | None
+) -> tuple[Arrays, Outcome]:
     from dlw.engine.writing import NetworkWriter
 
-    scribe = Scribe(trained.task, trained.fitted, NetworkWriter(trained.predictor.network))
+    scribe = Scribe(trained.task, trained.fitted, NetworkWriter(trained.predictor.network), team)
     texts = scribe.texts(arrays, lambda done, total: listener.progress("written", done, total, {}))
     answers = {WRITTEN: np.array(texts, object)}
     return answers, Outcome("texts", answers[WRITTEN], np.array([str(text) for text in truth], object))

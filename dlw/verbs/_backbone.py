@@ -42,8 +42,10 @@ def start_from_files(job: Job, listener: Listener) -> None:
         job.average.network.load_state_dict(job.network.state_dict())
 
 
-def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener) -> None:
+def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener, *, is_noted: bool = True) -> None:
     """Copy the weights of the run that the recipe names, if any, into a job that has not begun.
+
+    `is_noted`: write what was taken into the run.
 
     Raises RunError where nothing fits, or where a run that begins again finds other weights than the first time.
     """
@@ -77,7 +79,8 @@ def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener) 
         f"fresh: {', '.join(fresh[:_SHOWN]) or 'none'}{more}"
     )
     note = {"run": str(other.folder), "step": saved.step, "weights": group, "sha256": digest, "tensors": sorted(found)}
-    write_json(run.folder / FILE, note)
+    if is_noted:
+        write_json(run.folder / FILE, note)
 
 
 def matching(

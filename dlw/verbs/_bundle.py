@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dlw import __version__, registry
 from dlw.errors import RunError
@@ -31,6 +34,8 @@ from dlw.verbs._writers import model_files, probe
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from dlw.engine.team import Team
 
 BUNDLE_FILE, FIELDS_FILE, PARITY_FILE, RECIPE_FILE = "bundle.json", "fields.json", "parity.json", "recipe.resolved.yaml"
 BUNDLE_VERSION = 1
@@ -60,6 +65,8 @@ class Answerer:
     """The task as the recipe names it, with its options."""
     writer: Writer | None = None
     """What is asked step by step, where the network writes; its `answer` is a probe then, for comparisons."""
+    team: Team | None = None
+    """Processes that share the work: each answers some pieces, and all get every answer."""
 
     @property
     def rows_at_once(self) -> int:
@@ -70,14 +77,20 @@ class Answerer:
         """Answer in pieces, condensed by the task, so that memory does not grow; there must be one row at least."""
         inputs = {name: array for name, array in arrays.items() if name != TARGET}
         total, step = len(next(iter(inputs.values()))), self.rows_at_once
-        parts = [
-            self.task.condense(self.answer(self._piece(inputs, slice(start, start + step))))
-            for start in range(0, total, step)
-        ]
+        plan = [np.arange(start, min(start + step, total)) for start in range(0, total, step)]
+        if self.team is None:
+            parts = [self._answer_piece(inputs, rows) for rows in plan]
+        else:
+            from dlw.engine.inference import collected, dealt
+
+            own = [self._answer_piece(inputs, rows) for rows in dealt(iter(plan), self.team)]
+            parts = collected(own, len(plan), self.team)
         return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
-    def _piece(self, inputs: Arrays, rows: slice) -> Arrays:
-        return trimmed({name: array[rows] for name, array in inputs.items()}, ragged_kinds(self.fitted.inputs))
+    def _answer_piece(self, inputs: Arrays, rows: np.ndarray) -> Arrays:
+        span = slice(rows[0], rows[-1] + 1)
+        piece = trimmed({name: array[span] for name, array in inputs.items()}, ragged_kinds(self.fitted.inputs))
+        return self.task.condense(self.answer(piece))
 
 
 def is_bundle(folder: Path) -> bool:
@@ -85,15 +98,19 @@ def is_bundle(folder: Path) -> bool:
     return (folder / BUNDLE_FILE).is_file()
 
 
-def open_target(folder: Path, threads: int | None = None, listener: Listener | None = None) -> Answerer:
+def open_target(
+    folder: Path, threads: int | None = None, listener: Listener | None = None, team: Team | None = None
+) -> Answerer:
     """Open a run directory or a bundle; raises RunError when it is neither, damaged, or of a newer dlw."""
     if is_bundle(folder):
-        return open_bundle(folder, threads)
+        if team and threads is None:
+            threads = max(1, len(os.sched_getaffinity(0)) // team.place.local_size)
+        return replace(open_bundle(folder, threads), team=team)
     from dlw.engine.inference import answer_arrays
     from dlw.engine.writing import NetworkWriter
     from dlw.verbs._trained import open_trained
 
-    trained = open_trained(folder, listener=listener or Silent())
+    trained = open_trained(folder, listener=listener or Silent(), place=team.place if team else None)
     predictor, output = trained.predictor, trained.task.output
     writer = NetworkWriter(predictor.network) if output.is_written else None
     return Answerer(
@@ -110,6 +127,7 @@ def open_target(folder: Path, threads: int | None = None, listener: Listener | N
         source=source if isinstance(source := trained.recipe.data.source, Block) else None,
         task_block=trained.recipe.task,
         writer=writer,
+        team=team,
     )
 
 

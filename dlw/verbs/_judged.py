@@ -18,7 +18,9 @@ OTHER_ROWS = "data"
 """Stands for the split where rows are given by a path."""
 
 
-def tables_of(trained: Trained, split: str, data: Path | None, listener: Listener) -> dict[str, pa.Table]:
+def tables_of(
+    trained: Trained, split: str, data: Path | None, listener: Listener, cache: Path | None = None
+) -> dict[str, pa.Table]:
     """Return the tables of the recipe's splits and, under the name `split`, the rows at a path where one is given.
 
     Raises UsageError where there is no such split.
@@ -27,7 +29,7 @@ def tables_of(trained: Trained, split: str, data: Path | None, listener: Listene
 
     from dlw.verbs._rows import load_tables, open_source
 
-    cache = trained.run.folder / ".cache"
+    cache = cache or trained.run.folder / ".cache"
     tables = load_tables(trained.recipe, trained.root, cache, listener)
     if data is not None:
         given = trained.recipe.data.source

@@ -17,6 +17,7 @@ from dlw.specs import TARGET, Outcome, rows_at_once
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from dlw.augment._base import Augment
@@ -131,15 +132,16 @@ def build_job(
     fitted: Fitted,
     hardware: Hardware,
     splits: Mapping[str, Batches],
+    where: torch.device | None = None,
 ) -> Job:
-    """Put everything the loop needs together, ready for the first step."""
+    """Put everything the loop needs together, ready for the first step; the weights lie `where`, or on the device."""
     from dlw.engine import optimizers
     from dlw.engine.average import Average
     from dlw.engine.loop import Job
     from dlw.engine.memory import place
 
     task = build_task(recipe, fitted)
-    network = place(build_network(recipe, fitted, task), hardware.device)
+    network = place(build_network(recipe, fitted, task), where or hardware.device)
     if isinstance(network, Filled) and (recipe.train.ema_decay or recipe.data.augment):
         raise UsageError(
             f"model {recipe.model.type} is filled by one pass over the rows: train.ema_decay and data.augment have no "

@@ -46,7 +46,10 @@ def keep_first_batch(run: Run, job: Job, plan: Plan, inputs: Mapping[str, FieldS
 
 
 def keep_answers(run: Run, job: Job, inputs: Mapping[str, FieldSpec]) -> None:
-    """Write samples/validation.png: the truth of some validation rows, and under each the network's answer."""
+    """Write samples/validation.png: the truth of some validation rows, and under each the network's answer.
+
+    Every process of a team must ask, for a network in parts; rank 0 writes.
+    """
     import torch
 
     from dlw.engine.inference import Predictor
@@ -59,6 +62,8 @@ def keep_answers(run: Run, job: Job, inputs: Mapping[str, FieldSpec]) -> None:
     predictor = Predictor(job.average.network if job.average else job.network, job.task)
     with torch.inference_mode():
         answered = predictor.eval()({name: tensor for name, tensor in batch.items() if name in job.inputs})
+    if job.team and not job.team.is_first:
+        return
     layers = job.task.layers(job.task.condense({name: answer.cpu().numpy() for name, answer in answered.items()}))
     assert layers is not None
     pixels = batch[group].cpu().numpy()

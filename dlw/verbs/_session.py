@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlw.errors import RunError, UsageError
+from dlw.errors import DataError, RunError, UsageError
 from dlw.progress import Listener
 from dlw.recipe._show import on_one_line
 from dlw.recipe.check import load_recipe
@@ -26,6 +29,7 @@ from dlw.verbs._fitted import Fitted, fit
 from dlw.verbs._pinned import pinned
 from dlw.verbs._rows import load_tables, resolve_inputs
 from dlw.verbs._slices import check_columns
+from dlw.verbs._together import Onlooker, cache_of
 from dlw.verbs._trained import read_fitted, restore
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
     from dlw.engine.loop import Job
     from dlw.engine.progress import Progress
+    from dlw.engine.team import Team
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,26 @@ class Session:
     recipe: Recipe
     fitted: Fitted
     tables: Mapping[str, pa.Table]
+    cache: Path
+    """The folder that sources wrote to; it may go once the rows are encoded."""
+    team: Team | None = None
 
 
 def begin(
-    reference: str | Path, sets: Sequence[str], run: Run, listener: Listener, is_sandboxed: bool = False
+    reference: str | Path,
+    sets: Sequence[str],
+    run: Run,
+    listener: Listener,
+    is_sandboxed: bool = False,
+    team: Team | None = None,
 ) -> Session:
     """Read recipe and data, fit the fields and write all of it into a new run directory.
 
     The recipe as written comes last: with it the run can be continued, without it `train` begins again.
     """
     loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
-    tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
+    cache = cache_of(run, team)
+    tables = load_tables(loaded.recipe, loaded.root, cache, listener)
     check_columns(loaded.recipe.evaluate.slices, tables["train"].column_names, "evaluate.slices:")
     recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
     recipe = pinned(recipe, loaded.root)
@@ -61,32 +75,39 @@ def begin(
     disk.write_json(run.fields, fitted.to_json())
     disk.write_atomic(run.resolved, dump(resolve(recipe)).encode())
     disk.write_atomic(run.recipe, loaded.text.encode())
-    return Session(run, recipe, fitted, tables)
+    return Session(run, recipe, fitted, tables, cache, team)
 
 
-def reopen(run: Run, listener: Listener) -> Session:
+def reopen(run: Run, listener: Listener, team: Team | None = None) -> Session:
     """Read recipe, data and fitted fields of an existing run; nothing is fitted again."""
     loaded = load_recipe(run.resolved)
-    tables = load_tables(loaded.recipe, loaded.root, run.folder / ".cache", listener)
-    return Session(run, loaded.recipe, read_fitted(run), tables)
+    cache = cache_of(run, team)
+    tables = load_tables(loaded.recipe, loaded.root, cache, listener)
+    return Session(run, loaded.recipe, read_fitted(run), tables, cache, team)
 
 
 _WITHOUT_BITS = (
     *("name", "evaluate", "export", "benchmark", "search", "data.source", "data.resident", "checkpoint.keep"),
-    *("train.device", "train.threads", "train.workers", "train.tensorboard"),
+    *("train.device", "train.threads", "train.workers", "train.tensorboard", "train.shard"),
 )
 """Parts of a recipe that change no weight, or that the fingerprint holds as they turned out."""
 
 
-def fingerprint(arrays: Arrays, code: Sequence[tuple[str, str, str]], device: str, recipe: Recipe) -> dict[str, Any]:
-    """Return what must be equal for an exact resume: versions, threads, kernels, `--code` files, data and recipe."""
+def fingerprint(
+    arrays: Arrays, code: Sequence[tuple[str, str, str]], device: str, recipe: Recipe, team: Team | None = None
+) -> dict[str, Any]:
+    """Return what must be equal for an exact resume: versions, threads, kernels, `--code` files, data, recipe and the
+    number of processes, where there are several.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
         digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
     plugins = {f"{room}/{name}": sha256 for room, name, sha256 in code}
     written = {f"recipe: {path}": value for path, value in decisive(recipe).items()}
-    return {**environment.fingerprint(device), "data": digest.hexdigest(), "code": plugins, **written}
+    how = ", each with a part of the weights" if recipe.train.shard else ""
+    processes = {"processes": f"{team.size}{how}"} if team else {}
+    return {**environment.fingerprint(device), **processes, "data": digest.hexdigest(), "code": plugins, **written}
 
 
 def decisive(recipe: Recipe) -> dict[str, Any]:
@@ -114,14 +135,13 @@ class RunSink:
 
     def save(self, job: Job, progress: Progress, *, is_best: bool) -> None:
         """Store weights, optimizer, average and progress; weights that are not finite are never stored."""
-        tensors = {"model": job.network.state_dict(), "optimizer": job.optimizer.state()}
-        if job.average:
-            tensors["ema"] = job.average.network.state_dict()
+        from dlw.engine.loop import tensors
+
         state = {"progress": progress.to_json(), "fingerprint": dict(self._prints)}
         store.save(
             self._run,
             progress.step,
-            tensors,
+            tensors(job),
             state,
             keep=self._keep,
             is_best=is_best,
@@ -140,8 +160,10 @@ class RunSink:
         return {key: value for key, value in lines[-1].items() if key.startswith("validation/")} if lines else {}
 
 
-def restore_job(job: Job, run: Run, prints: Mapping[str, Any], allow_inexact: bool, listener: Listener) -> Progress:
-    """Load the newest sound checkpoint into a job and cut the journal back to it.
+def restore_job(
+    job: Job, run: Run, prints: Mapping[str, Any], allow_inexact: bool, listener: Listener, team: Team | None = None
+) -> Progress:
+    """Load the newest sound checkpoint into a job, of a team the same in every process, and cut the journal back to it.
 
     Raises RunError where the continuation could not be exact and that is not allowed.
     """
@@ -149,9 +171,12 @@ def restore_job(job: Job, run: Run, prints: Mapping[str, Any], allow_inexact: bo
 
     from dlw.engine.progress import Progress
 
-    saved = store.load(run, "last", listener)
+    is_first = team is None or team.is_first
+    saved = store.load(run, "last" if is_first else team.tell(None), listener)  # type: ignore[union-attr]
+    if team and is_first:
+        team.tell(saved.step)
     changes = environment.differences(saved.state["fingerprint"], prints)
-    if changes and not allow_inexact:
+    if changes and is_first and not allow_inexact:
         raise RunError(
             f"{run.folder}: continuing would not give the same weights: {'; '.join(changes)}. "
             "Restore these, or accept a different result with --allow-inexact"
@@ -169,7 +194,8 @@ def restore_job(job: Job, run: Run, prints: Mapping[str, Any], allow_inexact: bo
         for name, tensor in live.items():
             tensor.copy_(saved.tensors["optimizer"][name])
     progress = Progress.from_json(saved.state["progress"])
-    Journal(run.metrics).truncate_after(progress.validated)
+    if is_first:
+        Journal(run.metrics).truncate_after(progress.validated)
     return progress
 
 
@@ -203,3 +229,37 @@ def refuse_changes(sets: Sequence[str]) -> None:
     """A continued run follows its own recipe: changes are refused rather than half obeyed."""
     if sets:
         raise UsageError(f"--resume continues the run's own recipe; --set {sets[0]} would change it: start a new run")
+
+
+def with_recorded_threads(run: Run, recipe: Recipe) -> Recipe:
+    """Continue with the thread count the run began with: it decides the order of sums."""
+    threads = json.loads(run.environment.read_bytes())["threads"] if run.environment.exists() else None
+    return (
+        recipe.model_copy(update={"train": recipe.train.model_copy(update={"threads": threads})}) if threads else recipe
+    )
+
+
+@contextmanager
+def events(run: Run, recipe: Recipe, sink: RunSink | Onlooker) -> Iterator[None]:
+    """Also write TensorBoard events while the block runs, where the recipe asks for them."""
+    if not recipe.train.tensorboard or isinstance(sink, Onlooker):
+        yield
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(run.folder / "tensorboard")) as writer:
+        sink.listeners.append(
+            lambda values: [writer.add_scalar(k, v, values["step"]) for k, v in values.items() if k != "step"]
+        )
+        yield
+
+
+@contextmanager
+def removed_if_refused(run: Run) -> Iterator[None]:
+    """Leave no run directory behind where recipe and data turn out not to fit before the first checkpoint."""
+    try:
+        yield
+    except (DataError, UsageError, RunError):
+        if not store.has_checkpoint(run):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise

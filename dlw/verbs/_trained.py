@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dlw import registry
 from dlw.errors import CheckpointError
 from dlw.progress import Listener, Silent
+from dlw.ranks import Place
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Block, Recipe
 from dlw.runs import store
@@ -41,14 +42,18 @@ class Trained:
     step: int
 
 
-def open_trained(folder: Path, which: store.Which = "best", listener: Listener | None = None) -> Trained:
+def open_trained(
+    folder: Path, which: store.Which = "best", listener: Listener | None = None, place: Place | None = None
+) -> Trained:
     """Load a run with its best (or `last`) weights, the averaged ones where the run keeps an average.
+
+    `place` is that of this process among several.
 
     Raises RunError or CheckpointError; a checkpoint that does not fit the network is refused.
     """
     from dlw.engine.hardware import prepare
     from dlw.engine.inference import Predictor
-    from dlw.engine.memory import place
+    from dlw.engine.memory import place as placed
 
     listener = listener or Silent()
     run = open_run(folder)
@@ -58,8 +63,8 @@ def open_trained(folder: Path, which: store.Which = "best", listener: Listener |
     _refuse_other_code(saved)
     recipe = _calibrated(loaded.recipe, saved)
     task = build_task(recipe, fitted)
-    hardware = prepare(recipe.train)
-    network = place(build_network(recipe, fitted, task), hardware.device)
+    hardware = prepare(recipe.train, place)
+    network = placed(build_network(recipe, fitted, task), hardware.device)
     restore(network, saved.tensors.get("ema") or saved.tensors.get("model", {}), saved.path)
     predictor = Predictor(answering(network), task).eval().requires_grad_(False)
     return Trained(run, recipe, loaded.root, fitted, task, predictor, hardware, saved.step)

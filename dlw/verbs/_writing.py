@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from dlw.search import Style, Writer, stream, write
 from dlw.specs import TARGET, Arrays, ragged_kinds
 from dlw.tasks._base import Task
 from dlw.verbs._fitted import Column, Fitted
+
+if TYPE_CHECKING:
+    from dlw.engine.team import Team
 
 WRITTEN = "written"
 """Column of the texts that a network wrote."""
@@ -28,6 +33,8 @@ class Scribe:
     task: Task
     fitted: Fitted
     writer: Writer
+    team: Team | None = None
+    """Processes that share the writing."""
 
     @property
     def style(self) -> Style:
@@ -38,13 +45,17 @@ class Scribe:
         return Style(end=output.end, window=output.steps, **options)
 
     def texts(self, arrays: Arrays, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
-        """Write one text per row; rows of about one length go together, and the answer does not depend on it."""
+        """Write one text per row; rows of about one length go together, and the answer does not depend on it.
+
+        The processes of a team write some rows each, and all get every text.
+        """
         inputs = {name: array for name, array in arrays.items() if name != TARGET}
         ragged = ragged_kinds(self.fitted.inputs)
         total = len(next(iter(inputs.values())))
         order = np.argsort(sum((lengths(inputs[name], kind) for name, kind in ragged.items()), np.zeros(total)))
         found = [""] * total
-        for start in range(0, total, ROWS_AT_ONCE):
+        starts = range(0, total, ROWS_AT_ONCE)
+        for start in starts[self.team.rank :: self.team.size] if self.team else starts:
             rows = order[start : start + ROWS_AT_ONCE]
             piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
@@ -52,6 +63,9 @@ class Scribe:
             for row, prompt, tokens in zip(rows, prompts, written, strict=True):
                 found[row] = self.before_stop(self.text(prompt, tokens))
             progress(start + len(rows), total)
+        if self.team:
+            parts = map(json.loads, self.team.gather(json.dumps(found).encode()))
+            found = [max(texts, key=len) for texts in zip(*parts, strict=True)]  # one process wrote it, if anything
         return found
 
     def stream(self, arrays: Arrays) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,12 @@ from dlw.verbs._judged import OTHER_ROWS, tables_of
 from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._recordings import alike, in_recordings
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
+from dlw.verbs._together import cache_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dlw.engine.team import Team
     from dlw.verbs._trained import Trained
 
 
@@ -60,11 +63,12 @@ def evaluate(
     slices: Sequence[str] = (),
     require: Sequence[str] = (),
     listener: Listener | None = None,
+    team: Team | None = None,
 ) -> Evaluation:
     """Judge a run on a split of its data, or on the rows at a path, and write scores and predictions into the run.
 
-    `slices` and `require` come on top of the recipe's own. Raises RequirementError, with the Evaluation as its
-    `result`, after everything is written.
+    `slices` and `require` come on top of the recipe's own. The first process of a `team` calls this while the others
+    call `assist`. Raises RequirementError, with the Evaluation as its `result`, after everything is written.
     """
     from dlw.verbs._trained import open_trained
 
@@ -74,14 +78,14 @@ def evaluate(
     for one in asked:
         if one.split not in ("", split):
             raise UsageError(f"require {one.text!r}: this evaluates the {split} split, not {one.split}")
-    trained = open_trained(run, listener=listener)
+    trained = open_trained(run, listener=listener, place=team.place if team else None)
     recipe = trained.recipe
     asked += _from_recipe(recipe, split, listener)
     metrics = _metrics(trained, [one.metric for one in asked if not one.column])
-    tables = tables_of(trained, split, data, listener)
+    tables = tables_of(trained, split, data, listener, cache_of(trained.run, team))
     columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices, *(one.column for one in asked if one.column)]))
     _slices.check_columns(columns, tables[split].column_names, "--slice")
-    judged = _judge(trained, split, tables[split], data, listener)
+    judged = _judge(trained, split, tables[split], data, listener, team)
     of_slices = _groups.slice_metrics(judged.outcome, metrics, [one.metric for one in asked if one.column])
     _check_kinds({**metrics, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
@@ -107,6 +111,18 @@ def evaluate(
         told = "; ".join(f"{verdict.text} is not met: found {verdict.value:.6g}" for verdict in unmet)
         raise RequirementError(f"{trained.run.folder}: {told}", evaluation)
     return evaluation
+
+
+def assist(run: Path, team: Team, *, split: str = "test", data: Path | None = None) -> None:
+    """Do the share of a process that is not the first: answer some of the rows; see `evaluate`."""
+    from dlw.verbs._trained import open_trained
+
+    split = split if data is None else OTHER_ROWS
+    trained = open_trained(run, place=team.place)
+    cache = cache_of(trained.run, team)
+    table = tables_of(trained, split, data, Silent(), cache)[split]
+    answered(trained, encoded_for(trained, table, Silent()), table, Silent(), team)
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[Condition]:
@@ -143,9 +159,11 @@ def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
         raise UsageError(f"metrics {', '.join(unfit)} do not read {kind}; there are {', '.join(known)}")
 
 
-def _judge(trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener) -> Judged:
+def _judge(
+    trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener, team: Team | None
+) -> Judged:
     encoded = encoded_for(trained, table, listener)
-    answers, outcome = answered(trained, encoded, table, listener)
+    answers, outcome = answered(trained, encoded, table, listener, team)
     outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))
     outcome = in_recordings(outcome, table.take(encoded.rows), trained.recipe.evaluate.within)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"

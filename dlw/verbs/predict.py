@@ -24,6 +24,7 @@ from dlw.verbs._writing import WRITTEN, Scribe
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dlw.engine.team import Team
     from dlw.verbs._drawings import Drawings
     from dlw.verbs._inputs import Piece
     from dlw.verbs._plots import Plots
@@ -100,6 +101,7 @@ def predict(
     sets: Sequence[str] = (),
     threads: int | None = None,
     listener: Listener | None = None,
+    team: Team | None = None,
 ) -> Predictions:
     """Answer every row of the inputs; `keep` names input columns to repeat beside the answers.
 
@@ -118,17 +120,19 @@ def predict(
         raise UsageError("no input is given: name files, folders or globs, - for stdin, or --text")
     if matches < 1:
         raise UsageError(f"--matches {matches}: must be 1 or more")
-    answerer = restyled(open_target(target, threads, listener), sets)
+    answerer = restyled(open_target(target, threads, listener, team), sets)
     if output is not None and output.suffix.lower() == COCO_SUFFIX and not are_objects(answerer.fitted.target):
         raise UsageError(f"--output {output}: {COCO_SUFFIX} is for detections (COCO results); write .jsonl")
     if is_tiled:
         _tiles.check(answerer)
-    collected = _answered(answerer, inputs, keep, _drawings(draw, answerer), listener, is_tiled, text)
+    is_first = team is None or team.is_first
+    drawings = _drawings(draw if is_first else None, answerer)
+    collected = _answered(answerer, inputs, keep, drawings, listener, is_tiled, text)
     columns = collected.finished()
     if index:
         columns = _searched(answerer, columns, index, matches, listener)
     predictions = Predictions(answerer.name, columns, collected.bad, output)
-    if output is not None:
+    if output is not None and is_first:
         from dlw.runs.disk import write_atomic
         from dlw.verbs._tables import table_bytes
 
@@ -207,7 +211,7 @@ def _answer_piece(
     if is_tiled:
         decoded = _decoded_tiles(answerer, piece.table, rows, names, drawings)
     elif answerer.writer is not None:
-        scribe = Scribe(answerer.task, answerer.fitted, answerer.writer)
+        scribe = Scribe(answerer.task, answerer.fitted, answerer.writer, answerer.team)
         decoded = {WRITTEN: scribe.texts(encoded.arrays, lambda done, of: listener.progress("written", done, of, {}))}
     else:
         answers = answerer.answer_rows(encoded.arrays)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlw import registry
-from dlw.errors import DataError, Interrupted, RunError, UsageError
+from dlw.errors import Interrupted
 from dlw.models._base import Filled
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
@@ -35,16 +34,32 @@ from dlw.verbs._session import (
     RunSink,
     Session,
     begin,
+    events,
     fingerprint,
     refuse_changes,
     reopen,
     restore_job,
+    with_recorded_threads,
+)
+from dlw.verbs._together import (
+    Agreed,
+    Onlooker,
+    begun_before,
+    first_home,
+    has_checkpoint,
+    is_first,
+    refuse_dry_run_together,
+    require_same_data,
+    require_shares,
+    spread_over,
+    together,
 )
 
 if TYPE_CHECKING:
     from dlw.engine.batches import Batches
     from dlw.engine.loop import Job
     from dlw.engine.progress import Plan, Progress
+    from dlw.engine.team import Team
 
 
 @dataclass(frozen=True)
@@ -94,35 +109,50 @@ def train(
     plugins = [(*registry.add_code(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in code]
     if resume is not None:
         refuse_changes(sets)
-        run = open_run(resume)
-        with hold(run):
-            store.clean(run)
-            listener = LoggedListener(listener, run.log)
-            return _train(reopen(run, listener), plugins, listener, is_resumed=True, allow_inexact=allow_inexact)
-    assert reference is not None, "a recipe or a run to resume"
-    if dry_run:
+    if dry_run and resume is None:
+        assert reference is not None, "a recipe to try"
+        refuse_dry_run_together()
         with tempfile.TemporaryDirectory(prefix="dlw-dry-run-") as folder:
             run = create_run("dry-run", Path(folder) / "run")
             return _dry_run(begin(reference, sets, run, listener, is_sandboxed), plugins, listener)
-    recipe = load_recipe(reference, sets, is_sandboxed=is_sandboxed).recipe
-    from dlw.engine.hardware import prepare  # after the check: a typo is answered without torch
+    with together(listener) as team:
+        if team and not team.is_first:
+            return _assist(team, plugins, allow_inexact)
+        resume = resume or begun_before(team, out)
+        if resume is not None:
+            return _continue(open_run(resume), plugins, listener, allow_inexact, team)
+        assert reference is not None, "a recipe or a run to resume"
+        recipe = load_recipe(reference, sets, is_sandboxed=is_sandboxed).recipe
+        require_shares(recipe, team)
+        from dlw.engine.hardware import prepare  # after the check: a typo is answered without torch
 
-    prepare(recipe.train)
-    run = create_run(recipe.name, out)
-    with hold(run), _removed_if_refused(run):
+        prepare(recipe.train, team.place if team else None)
+        run = create_run(recipe.name, out)
+        with hold(run), removed_if_refused(run):
+            listener = LoggedListener(listener, run.log)
+            session = begin(reference, sets, run, listener, is_sandboxed, team)
+            if team:
+                team.tell([str(run.folder.absolute()), False])
+            return _train(session, plugins, listener)
+
+
+def _continue(
+    run: Run, plugins: Sequence[tuple[str, str, str]], listener: Listener, allow_inexact: bool, team: Team | None
+) -> TrainResult:
+    """Go on with a run that was stopped."""
+    with hold(run):
+        store.clean(run)
         listener = LoggedListener(listener, run.log)
-        return _train(begin(reference, sets, run, listener, is_sandboxed), plugins, listener)
+        if team:
+            team.tell([str(run.folder.absolute()), True])
+        return _train(reopen(run, listener, team), plugins, listener, is_resumed=True, allow_inexact=allow_inexact)
 
 
-@contextlib.contextmanager
-def _removed_if_refused(run: Run) -> Iterator[None]:
-    """Leave no run directory behind where recipe and data turn out not to fit before the first checkpoint."""
-    try:
-        yield
-    except (DataError, UsageError, RunError):
-        if not store.has_checkpoint(run):
-            shutil.rmtree(run.folder, ignore_errors=True)
-        raise
+def _assist(team: Team, plugins: Sequence[tuple[str, str, str]], allow_inexact: bool) -> TrainResult:
+    """Do the share of a process that is not the first: rank 0 keeps the run directory and tells where it is."""
+    folder, is_resumed = team.tell(None)
+    session = reopen(Run(Path(folder)), Silent(), team)
+    return _train(session, plugins, Silent(), is_resumed=is_resumed, allow_inexact=allow_inexact)
 
 
 def _train(
@@ -135,34 +165,29 @@ def _train(
 ) -> TrainResult:
     """Build the job, restore it if continued, run the loop and say what came of it."""
     from dlw.engine import loop
-    from dlw.engine.progress import Progress
     from dlw.engine.signals import catch_stop
 
-    run, recipe = session.run, session.recipe
+    run, recipe, team = session.run, session.recipe, session.team
+    require_shares(recipe, team)
     if is_resumed:
-        recipe = _with_recorded_threads(run, recipe)
+        recipe = with_recorded_threads(run, recipe)
     job, prints = _prepare(session, recipe, plugins, listener)
     plan = _plan(recipe, job)
-    sink = RunSink(run, recipe.checkpoint.keep, prints)
-    progress = Progress()
-    if is_resumed and store.has_checkpoint(run):
-        progress = restore_job(job, run, prints, allow_inexact, listener)
+    sink = RunSink(run, recipe.checkpoint.keep, prints) if is_first(team) else Onlooker()
+    progress = _stand(session, job, recipe, prints, sink, listener, is_resumed, allow_inexact)
+    if progress.step:
         listener.line(f"continuing {run.folder} at step {progress.step} of {plan.total_steps}")
-    elif is_resumed:
-        listener.warn(f"{run.folder} stopped before its first checkpoint: starting at step 0")
-        sink.reset()
-    if not run.environment.exists():
-        write_json(run.environment, prints)
-    if not progress.step:
-        start_from_files(job, listener)
-        start_from_backbone(job, recipe, run, listener)
     if progress.is_finished:
         listener.line(f"{run.folder} is finished: nothing is left to train")
         return _result(session, job, plan, progress, sink, 0.0, 0)
-    if not progress.step:
+    if is_first(team) and not progress.step:
         keep_first_batch(run, job, plan, session.fitted.inputs)
+    if team:
+        job = spread_over(team, job, plan, recipe)
     first, start = progress.step, time.perf_counter()
-    with catch_stop() as request, _events(run, recipe, sink), measured(run, progress):
+    cost = measured(run, progress) if is_first(team) else contextlib.nullcontext()
+    with catch_stop() as own, events(run, recipe, sink), cost:
+        request = Agreed(own, team) if team else own
         is_done = loop.run(job, plan, progress, sink, listener, request)
     seconds = time.perf_counter() - start
     if not is_done:
@@ -174,8 +199,37 @@ def _train(
         )
     keep_answers(run, job, session.fitted.inputs)
     result = _result(session, job, plan, progress, sink, seconds, progress.step - first)
-    _write_report(session, job, result)
+    if is_first(team):
+        _write_report(session, job, result)
     return result
+
+
+def _stand(
+    session: Session,
+    job: Job,
+    recipe: Recipe,
+    prints: dict[str, Any],
+    sink: RunSink | Onlooker,
+    listener: Listener,
+    is_resumed: bool,
+    allow_inexact: bool,
+) -> Progress:
+    """Restore the job of a run that is continued, or give it its first weights; return how far it is."""
+    from dlw.engine.progress import Progress
+
+    run, team = session.run, session.team
+    progress = Progress()
+    if is_resumed and has_checkpoint(run, team):
+        progress = restore_job(job, run, prints, allow_inexact, listener, team)
+    elif is_resumed:
+        listener.warn(f"{run.folder} stopped before its first checkpoint: starting at step 0")
+        sink.reset()
+    if is_first(team) and not run.environment.exists():
+        write_json(run.environment, prints)
+    if not progress.step:
+        start_from_files(job, listener)
+        start_from_backbone(job, recipe, run, listener, is_noted=is_first(team))
+    return progress
 
 
 def _write_report(session: Session, job: Job, result: TrainResult) -> None:
@@ -196,11 +250,12 @@ def _prepare(
     """Encode the data and build the job; return it with the fingerprint that an exact resume needs."""
     from dlw.engine.hardware import prepare
 
-    hardware = prepare(recipe.train)
-    listener.line(f"training on {hardware}")
+    team = session.team
+    hardware = prepare(recipe.train, team.place if team else None)
+    listener.line(f"training on {f'{team.size} x ' if team else ''}{hardware}")
     splits: dict[str, Batches] = {}
     printed: Arrays = {}
-    packing, cache = build_task(recipe, session.fitted).packing, session.run.folder / ".cache"
+    packing, cache = build_task(recipe, session.fitted).packing, session.cache
     for split in ("train", "validation"):
         if split in session.tables:
             splits[split], arrays = make_batches(
@@ -208,13 +263,16 @@ def _prepare(
             )
             printed |= {f"{split}/{name}": array for name, array in arrays.items()}
     shutil.rmtree(cache, ignore_errors=True)
-    job = build_job(recipe, session.fitted, hardware, splits)
+    job = build_job(recipe, session.fitted, hardware, splits, first_home(recipe))
     if job.validation is None:
         refuse_without_validation(recipe)
         listener.warn("there is no validation split: the last checkpoint counts as the best")
     parameters = sum(parameter.numel() for parameter in job.network.parameters())
     listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")
-    return job, fingerprint(printed, plugins, str(hardware.device), recipe)
+    prints = fingerprint(printed, plugins, hardware.device.type if team else str(hardware.device), recipe, team)
+    if team:
+        require_same_data(team, prints)
+    return job, prints
 
 
 def _plan(recipe: Recipe, job: Job) -> Plan:
@@ -227,31 +285,8 @@ def _plan(recipe: Recipe, job: Job) -> Plan:
     return plan
 
 
-def _with_recorded_threads(run: Run, recipe: Recipe) -> Recipe:
-    """Continue with the thread count the run began with: it decides the order of sums."""
-    threads = json.loads(run.environment.read_bytes())["threads"] if run.environment.exists() else None
-    return (
-        recipe.model_copy(update={"train": recipe.train.model_copy(update={"threads": threads})}) if threads else recipe
-    )
-
-
-@contextlib.contextmanager
-def _events(run: Run, recipe: Recipe, sink: RunSink) -> Iterator[None]:
-    """Also write TensorBoard events while the block runs, where the recipe asks for them."""
-    if not recipe.train.tensorboard:
-        yield
-        return
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(run.folder / "tensorboard")) as writer:
-        sink.listeners.append(
-            lambda values: [writer.add_scalar(k, v, values["step"]) for k, v in values.items() if k != "step"]
-        )
-        yield
-
-
 def _result(
-    session: Session, job: Job, plan: Plan, progress: Progress, sink: RunSink, seconds: float, steps: int
+    session: Session, job: Job, plan: Plan, progress: Progress, sink: RunSink | Onlooker, seconds: float, steps: int
 ) -> TrainResult:
     monitor, _ = monitored(session.recipe, job.task)
     rows = steps * session.recipe.train.batch_size * session.recipe.train.accumulate
@@ -269,7 +304,7 @@ def _result(
         parameters=sum(parameter.numel() for parameter in job.network.parameters()),
         seconds=round(seconds, 3),
         samples_per_second=round(rows / seconds, 1) if seconds else 0.0,
-        hardware=str(job.hardware),
+        hardware=f"{f'{session.team.size} x ' if session.team else ''}{job.hardware}",
     )
 
 

@@ -34,7 +34,7 @@ def test_every_option_has_help() -> None:
     [
         (["tr"], {"train"}),
         (["recipe", ""], {"check", "show", "diff", "schema", "new", "copy"}),
-        (["train", "--re"], {"--resume"}),
+        (["train", "--re"], {"--resume", "--restarts"}),
         (["train", "pengu"], {"penguins", "penguins_clusters"}),
         (["-s", "a=b", "train", "pengu"], set()),
         (["evaluate", "x", "--split", ""], {"train", "validation", "test"}),
