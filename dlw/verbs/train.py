@@ -37,6 +37,7 @@ from dlw.verbs._session import (
     events,
     fingerprint,
     refuse_changes,
+    removed_if_refused,
     reopen,
     restore_job,
     with_recorded_threads,
