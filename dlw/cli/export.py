@@ -26,6 +26,18 @@ def export_cli(
     tolerance: Annotated[
         str | None, typer.Option(metavar="X", help="Largest accepted difference from the network.")
     ] = None,
+    quantize: Annotated[
+        str | None, typer.Option(metavar="int8", help="Weights and activations of 8 bits, judged on validation rows.")
+    ] = None,
+    max_score_loss: Annotated[
+        str | None, typer.Option(metavar="POINTS", help="Most that the score may lose by --quantize [default: 0.5].")
+    ] = None,
+    min_agreement: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Least share of rows with the same answer [default: 0.98].")
+    ] = None,
+    min_speedup: Annotated[
+        str | None, typer.Option(metavar="TIMES", help="How many times as fast it must be [default: no limit].")
+    ] = None,
     code: Code = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -36,24 +48,38 @@ def export_cli(
 
     \b
     dlw export runs/digits-1
+    dlw export runs/digits-1 --quantize int8 --min-speedup 1.5
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.export import export
 
     add_code(code)
+    limits = {
+        "max_score_loss": _number("--max-score-loss", max_score_loss),
+        "min_agreement": _number("--min-agreement", min_agreement),
+        "min_speedup": _number("--min-speedup", min_speedup),
+    }
     with Terminal(quiet) as listener:
-        result = export(run, format=format, out=out, tolerance=_number(tolerance), listener=listener)
+        result = export(
+            run,
+            format=format,
+            out=out,
+            tolerance=_number("--tolerance", tolerance),
+            quantize=quantize,
+            limits={name: value for name, value in limits.items() if value is not None},
+            listener=listener,
+        )
     if as_json:
         emit(result.to_json())
     else:
         _draw(result)
 
 
-def _number(text: str | None) -> float | None:
+def _number(option: str, text: str | None) -> float | None:
     try:
         return None if text is None else float(text)
     except ValueError:
-        raise UsageError(f"--tolerance {text}: expected a number such as 1e-4") from None
+        raise UsageError(f"{option} {text}: expected a number such as 1e-4") from None
 
 
 def _draw(result: Exported) -> None:

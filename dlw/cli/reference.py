@@ -17,6 +17,8 @@ from dlw import registry
 BEGIN = "<!-- reference: written by `python -m dlw.cli.reference` -->"
 END = "<!-- end of the reference -->"
 _ROOMS_WITH_OPTIONS = ("sources", "fields", "augment", "models", "tasks", "exporters")
+_ROOMS_WITH_SECTIONS = ("exporters",)
+"""Rooms whose plug-ins have options below options of their own."""
 _ROOMS_OF_NAMES = ("metrics", "baselines")
 _PLACES = {
     "sources": "`data.source: {type: NAME, ...}`; a bare path, list or Hub id finds its source by itself",
@@ -63,6 +65,10 @@ def _plugins(room: str) -> Iterator[str]:
         yield from ("", f"**`{name}`** {_escaped(registry.summary(room, name))}")
         if schema.get("properties"):
             yield from ("", *_table(schema, schema))
+        for key, value in schema.get("properties", {}).items():
+            for nested in _choices(value, schema):
+                if room in _ROOMS_WITH_SECTIONS and "properties" in nested:
+                    yield from ("", f"**`{name}`**, `{key}`: {_sentence(nested)}", "", *_table(nested, schema))
 
 
 def _sections(key: str, value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,12 +4,16 @@ A plug-in file holds a docstring, a frozen pydantic `Settings`, and
   `FILES`       the names of the model files it writes, opened by nothing but the plug-in itself
   `NEEDS_TORCH` whether answering from the artifact imports torch
   `WEIGHTS_ONLY` whether the artifact lacks the network itself, so that the bundle carries the resolved recipe
+  `NEEDS`       optional: (package, extra) where it needs an optional package
   `REOPENS`     None, or why dlw opens such a file only right after writing it, never one it was given
   `export(predictor, example, folder, settings, ragged)`   writes FILES into `folder`; the second axis of the groups in
                 `ragged` is free, too
   `open_model(artifact) -> Callable[[Arrays], Arrays]`   raw packed arrays in, named answers out
   `usage(inputs, answers) -> str`   Python for the bundle's README: answer without dlw, run inside the folder; `inputs`
                 maps each group to {"dtype": ..., "shape": ["rows", ...]}, with "steps" for a free second axis
+A format that can hold smaller numbers has an option `quantize` in its Settings, and
+  `quantize(predictor, example, folder, settings, ragged, pieces)`   writes FILES that hold smaller numbers; `pieces`,
+                raw packed arrays of training rows, show the ranges of activations
 `predictor` is an nn.Module in evaluation mode from {group: tensor} to {answer: tensor}, on the CPU; `example` holds at
 least 2 real rows as arrays. Proof of parity and the rest of the bundle are the export verb's work.
 """

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from dlw.errors import RunError
+from dlw.exporters import _onnx
 from dlw.exporters._base import Artifact, ExporterSettings, example_shape
+from dlw.exporters._int8 import QUANTIZE, Quantize
 from dlw.exporters._wire import refuse_external_data
 from dlw.runs import disk
 from dlw.search import State, Writer
@@ -26,32 +27,33 @@ WRITER_FILES = ("begin.onnx", "step.onnx")
 NEEDS_TORCH = False
 WEIGHTS_ONLY = False
 REOPENS = None
-ROWS = "rows"
-"""Name of the free first axis of every input and output."""
-LARGEST_BYTES = 2**31 - 1
-"""What one protobuf message can hold."""
 
 
 class Settings(ExporterSettings):
     """Options of an ONNX export."""
 
     opset: int = Field(20, ge=18, le=23, description="Version of the ONNX operator set to write.")
+    quantize: Quantize = Field(None, description=QUANTIZE)
 
 
 def export(
     predictor: nn.Module, example: Arrays, folder: Path, settings: Settings, ragged: Collection[str] = ()
 ) -> None:
     """Write `model.onnx`; raises RunError if the traced shapes are not those of any number of rows."""
-    import onnx
+    model = _onnx.model_of(predictor, example, settings.opset, ragged)
+    disk.write_new(folder / MODEL_FILE, [model.SerializeToString()])
 
-    from dlw.exporters import _graph
 
-    traced = _graph.trace(predictor, example, ragged)
-    inputs = [_input_name(name, traced.answers) for name in traced.inputs]
-    model = _converted(traced.program, inputs, traced.answers, settings.opset, MODEL_FILE)
-    free = {_input_name(name, traced.answers) for name in ragged}
-    _check_signature(model, inputs, traced.answers, settings.opset, free)
-    onnx.checker.check_model(model, full_check=True)
+def quantize(
+    predictor: nn.Module,
+    example: Arrays,
+    folder: Path,
+    settings: Settings,
+    ragged: Collection[str],
+    pieces: Iterable[Arrays],
+) -> None:
+    """Write `model.onnx` with weights and activations of 8 bits."""
+    model = _onnx.quantized(_onnx.model_of(predictor, example, settings.opset, ragged), pieces)
     disk.write_new(folder / MODEL_FILE, [model.SerializeToString()])
 
 
@@ -62,39 +64,15 @@ def export_writer(network: nn.Module, example: Arrays, folder: Path, settings: S
     from dlw.exporters import _steps
 
     for file, graph in zip(WRITER_FILES, _steps.trace(network, example), strict=True):
-        model = _converted(graph.program, graph.inputs, graph.outputs, settings.opset, file)
+        model = _onnx.converted(graph.program, graph.inputs, graph.outputs, settings.opset, file)
         onnx.checker.check_model(model, full_check=True)
         disk.write_new(folder / file, [model.SerializeToString()])
-
-
-def _converted(program: Any, inputs: Sequence[str], outputs: Sequence[str], opset: int, file: str) -> Any:
-    """Return an exported program as an ONNX model; raises RunError where it does not fit one file."""
-    import torch
-
-    from dlw.exporters import _graph
-
-    with _graph.quiet():
-        converted = torch.onnx.export(
-            program,
-            dynamo=True,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            opset_version=opset,
-            external_data=False,
-            verbose=False,
-        )
-    assert converted is not None
-    model = converted.model_proto
-    if model.ByteSize() > LARGEST_BYTES:
-        raise RunError(f"{file}: {model.ByteSize():,} bytes do not fit one ONNX file; export as safetensors")
-    _clean(model)
-    return model
 
 
 def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
     """Return a function that answers with ONNX Runtime on the CPU."""
     session = _session(artifact, MODEL_FILE)
-    names = [_input_name(name, artifact.answers) for name in artifact.inputs]
+    names = [_onnx.input_name(name, artifact.answers) for name in artifact.inputs]
 
     def answer(arrays: Arrays) -> Arrays:
         feeds = {name: arrays[group] for name, group in zip(names, artifact.inputs, strict=True)}
@@ -144,7 +122,7 @@ def _session(artifact: Artifact, file: str) -> Any:
 
 def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with onnxruntime and numpy."""
-    names = {_input_name(group, answers): entry for group, entry in inputs.items()}
+    names = {_onnx.input_name(group, answers): entry for group, entry in inputs.items()}
     feeds = "".join(
         f"    {json.dumps(name)}: np.zeros({example_shape(entry['shape'])}, np.{entry['dtype']}),\n"
         for name, entry in names.items()
@@ -176,45 +154,3 @@ def writer_usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
         "    tokens = logits.argmax(axis=1).astype(np.int32)[:, None]\n"
         "    print(tokens[:, 0])"
     )
-
-
-def _input_name(group: str, answers: tuple[str, ...]) -> str:
-    # An ONNX graph has one name space: a picture column may be called like an answer.
-    return f"input_{group}" if group in answers else group
-
-
-def _clean(model: Any) -> None:
-    """Name the free axis and drop the tracer's notes: they hold source paths of this machine."""
-    free = next(dim.dim_param for value in model.graph.input for dim in value.type.tensor_type.shape.dim[:1])
-    graph = model.graph
-    for value in [*graph.input, *graph.output, *graph.value_info]:
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param == free:
-                dim.dim_param = ROWS
-    for part in [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
-        del part.metadata_props[:]
-        part.doc_string = ""
-    model.producer_name, model.producer_version = "dlw", ""
-
-
-def _check_signature(
-    model: Any, inputs: list[str], answers: tuple[str, ...], opset: int, ragged: Collection[str]
-) -> None:
-    """Raise RunError where an axis that must be free was written as a constant, or the other way round."""
-    written = [value.name for value in model.graph.input], [value.name for value in model.graph.output]
-    if written != (inputs, list(answers)):
-        raise RunError(f"{MODEL_FILE}: the exporter wrote inputs and outputs {written}, wanted {(inputs, answers)}")
-    for value in [*model.graph.input, *model.graph.output]:
-        dims = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        steps, fixed = (dims[1:2], dims[2:]) if value.name in ragged else ([], dims[1:])
-        if value.name in answers and ragged:
-            fixed = [dim for dim in fixed if not isinstance(dim, str)]
-        is_free = dims[:1] == [ROWS] and all(isinstance(dim, str) for dim in steps)
-        if not is_free or not all(isinstance(dim, int) and dim > 0 for dim in fixed):
-            wanted = [ROWS, *(["free"] if steps else []), "fixed sizes"]
-            raise RunError(f"{MODEL_FILE}: {value.name} has the shape {dims}, wanted {wanted}")
-    versions = {entry.domain: entry.version for entry in model.opset_import}
-    if versions.get("") != opset:
-        raise RunError(
-            f"{MODEL_FILE}: this network needs opset {versions.get('')}: set export.opset to it, not {opset}"
-        )

@@ -90,6 +90,14 @@ def monitored(recipe: Recipe, task: Task) -> tuple[str, bool]:
     return key, False if metric == "loss" else bool(registry.load("metrics", metric).HIGHER_IS_BETTER)
 
 
+def headline(recipe: Recipe, task: Task) -> str:
+    """Return the metric that chose the checkpoint, or the first reported one if that was the loss or judges another
+    kind of outcome."""
+    chosen = monitored(recipe, task)[0].rpartition("/")[2]
+    is_judged = chosen != "loss" and not task.validated
+    return chosen if is_judged else (*metric_names(recipe, task), *task.metrics)[0]
+
+
 def refuse_without_validation(recipe: Recipe) -> None:
     """Raise DataError where an option of the task is to be found on a validation split, and there is none."""
     options = settings("tasks", recipe.task)

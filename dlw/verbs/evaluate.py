@@ -135,21 +135,11 @@ def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[Conditi
 
 
 def _metrics(trained: Trained, required: list[str]) -> dict[str, ModuleType]:
-    from dlw.verbs._network import metric_names
+    from dlw.verbs._network import headline, metric_names
 
-    names = dict.fromkeys([_headline(trained), *metric_names(trained.recipe, trained.task), *required])
+    recipe = trained.recipe
+    names = dict.fromkeys([headline(recipe, trained.task), *metric_names(recipe, trained.task), *required])
     return {name: registry.load("metrics", name) for name in names if name}
-
-
-def _headline(trained: Trained) -> str:
-    """Return the metric that chose the checkpoint, or the first reported one if that was the loss or judges another
-    kind of outcome."""
-    from dlw.verbs._network import metric_names, monitored
-
-    chosen = monitored(trained.recipe, trained.task)[0].rpartition("/")[2]
-    reported = metric_names(trained.recipe, trained.task)
-    is_judged = chosen != "loss" and not trained.task.validated
-    return chosen if is_judged else (*reported, *trained.task.metrics)[0]
 
 
 def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
@@ -189,13 +179,15 @@ def _evaluation(
     asked: Sequence[Condition],
     train: pa.Table,
 ) -> Evaluation:
+    from dlw.verbs._network import headline
+
     recipe = trained.recipe
     scores = _scores(judged.outcome, metrics, found, recipe.evaluate.bootstrap, recipe.seed)
     groups, gaps = sliced
     values = {(one.metric, ""): one.value for one in scores}
     values |= {(gap.metric, gap.column): gap.difference.value for gap in gaps}
     fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
-    headline = _headline(trained)
+    chief = headline(recipe, trained.task)
     facts = _facts(trained, judged, train, metrics)
     trust = _reliability.reliability(judged.outcome, facts.temperature)
     return Evaluation(
@@ -203,7 +195,7 @@ def _evaluation(
         split=judged.split,
         rows=len(judged.rows),
         step=trained.step,
-        headline=headline,
+        headline=chief,
         scores=scores,
         baselines=fits,
         parts=_groups.parts(judged.outcome, metrics, recipe),
@@ -212,7 +204,7 @@ def _evaluation(
         reliability=trust,
         protocol=(*_protocol.sentences(recipe, judged.outcome, facts, fits), *_groups.explained(gaps)),
         warnings=(
-            *_protocol.comparisons(next(one for one in scores if one.metric == headline), judged.split),
+            *_protocol.comparisons(next(one for one in scores if one.metric == chief), judged.split),
             *_groups.warnings(groups, gaps),
             *_reliability.warnings(trust),
         ),

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from dlw import __version__, registry
-from dlw.errors import DataError, ResourceError, RunError, UsageError
+from dlw.errors import DataError, ResourceError, UsageError
 from dlw.progress import Listener, Silent
-from dlw.ragged import FILL, LEAST_STEPS, trimmed
+from dlw.ragged import FILL, LEAST_STEPS
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Export
 from dlw.runs import disk
@@ -29,16 +30,20 @@ from dlw.verbs._bundle import (
     file_entry,
     is_bundle,
     open_bundle,
+    read_manifest,
 )
-from dlw.verbs._writers import model_files, probe
+from dlw.verbs._bundle_page import page, told_origin
+from dlw.verbs._parity import ROW_COUNTS, network_answers, prove
+from dlw.verbs._quantized import Verdict, calibration, judge
+from dlw.verbs._writers import model_files
 
 if TYPE_CHECKING:
-    from dlw.engine.inference import Predictor
+    import pyarrow as pa
+    from pydantic import BaseModel
+
     from dlw.verbs._trained import Trained
 
-ROW_COUNTS = (1, 2, 7)
-"""How many rows go through network and artifact at once: 0 and 1 are the sizes a tracer takes for constants."""
-MEASURE = "|artifact - network| / max(1, |network|)"
+README_FILE = "README.md"
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,18 @@ class Exported:
     folder: Path
     format: str
     difference: float
-    """Largest difference found, by MEASURE."""
+    """Largest difference found, see _parity.MEASURE."""
     tolerance: float
     model_bytes: int
+    quantized: Verdict | None = None
+    """What smaller numbers cost and gain; `difference` and `tolerance` are of the float artifact they began with."""
 
     def __str__(self) -> str:
-        return (
+        proven = (
             f"{self.folder}: {self.format}, {self.model_bytes:,} bytes, largest difference from the network "
             f"{self.difference:.1e} (limit {self.tolerance:.1e}) on {', '.join(map(str, ROW_COUNTS))} real rows"
         )
+        return f"{proven} before quantising\n{self.quantized}" if self.quantized else proven
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping."""
@@ -67,6 +75,7 @@ class Exported:
             "tolerance": self.tolerance,
             "rows": list(ROW_COUNTS),
             "model_bytes": self.model_bytes,
+            "quantized": self.quantized.to_json() if self.quantized else None,
         }
 
 
@@ -76,9 +85,14 @@ def export(
     format: str | None = None,
     out: Path | None = None,
     tolerance: float | None = None,
+    quantize: str | None = None,
+    limits: Mapping[str, float] | None = None,
     listener: Listener | None = None,
 ) -> Exported:
-    """Write a run as a bundle, or raise RunError and leave nothing where the artifact differs from the network."""
+    """Write a run as a bundle, or raise RunError and leave nothing where the artifact differs from the network.
+
+    `quantize` (int8) and its `limits` (`max_score_loss`, `min_agreement`, `min_speedup`) come on top of the recipe's.
+    """
     from dlw.verbs._trained import open_trained
 
     listener = listener or Silent()
@@ -89,11 +103,15 @@ def export(
     name = format or wanted.format
     exporter = registry.load("exporters", name)
     files = model_files(exporter, trained.task.output)
-    options = settings("exporters", Block.model_validate({"type": name, **_options(wanted, name)}))
-    target = out or trained.run.export(name)
+    options = _options(wanted, name, quantize, limits or {})
+    smaller = getattr(options, "quantize", None)
+    if smaller and trained.task.output.is_written:
+        raise UsageError(f"quantize {smaller.type}: a network that writes step by step stays float32")
+    target = out or trained.run.export(f"{name}_{smaller.type}" if smaller else name)
     if target.exists() and not is_bundle(target) and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: exists and is not a bundle; choose another folder with --out")
-    rows, split = real_rows(trained)
+    tables = _tables(trained)
+    rows, split = real_rows(trained, tables)
     predictor = trained.predictor.to("cpu")
     limit = tolerance or wanted.tolerance
     listener.line(f"exporting step {trained.step} as {name}, proof on {split} rows, limit {limit:.1e}")
@@ -102,21 +120,43 @@ def export(
             exporter.export_writer(predictor.network, rows, folder, options)
         else:
             exporter.export(predictor, rows, folder, options, tuple(ragged_kinds(trained.fitted.inputs)))
-        parity = _finish_bundle(trained, name, rows, split, limit, folder)
+        bundle = _Bundle(trained, name, folder, rows, split)
+        parity = bundle.finish(limit)
+        verdict = bundle.shrink(tables, options, parity, listener) if smaller else None
         size = sum((folder / file).stat().st_size for file in files)
-    return Exported(target, name, parity["difference"], limit, size)
+    return Exported(target, name, parity["difference"], limit, size, verdict)
 
 
-def _options(wanted: Export, name: str) -> dict[str, Any]:
-    # The recipe's options are those of the recipe's format.
-    return wanted.options if name == wanted.format else {}
+def _options(wanted: Export, name: str, quantize: str | None, limits: Mapping[str, float]) -> BaseModel:
+    """Return the exporter's Settings: the recipe's, where it names the same format, with what was asked for on top."""
+    options = dict(wanted.options) if name == wanted.format else {}
+    if quantize is None and not limits:
+        return settings("exporters", Block.model_validate({"type": name, **options}))
+    model: type[BaseModel] = registry.load("exporters", name).Settings
+    if "quantize" not in model.model_fields:
+        raise UsageError(f"--quantize: {name} holds the network as it is; use --format onnx")
+    given = options.get("quantize")
+    block = {"type": given} if isinstance(given, str) else dict(given or {})
+    block |= {"type": quantize} if quantize else {}
+    if not block:
+        told = ", ".join(f"--{limit.replace('_', '-')}" for limit in limits)
+        raise UsageError(f"{told}: no effect without --quantize int8")
+    try:
+        return model.model_validate({**options, "quantize": {**block, **limits}})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = str(first["loc"][-1]).replace("type", "quantize").replace("_", "-")
+        raise UsageError(f"--{option} {first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
 
 
-def real_rows(trained: Trained) -> tuple[Arrays, str]:
-    """Return the input arrays of rows spread over a split the network was not fitted to, and the split's name."""
+def _tables(trained: Trained) -> dict[str, pa.Table]:
     from dlw.verbs._rows import load_tables
 
-    tables = load_tables(trained.recipe, trained.root, trained.run.folder / ".cache", Silent())
+    return load_tables(trained.recipe, trained.root, trained.run.folder / ".cache", Silent())
+
+
+def real_rows(trained: Trained, tables: Mapping[str, pa.Table]) -> tuple[Arrays, str]:
+    """Return the input arrays of rows spread over a split the network was not fitted to, and the split's name."""
     split = next(name for name in ("test", "validation", "train") if name in tables)
     table = tables[split]
     spare = 4  # some rows may hold a picture that does not open
@@ -129,40 +169,81 @@ def real_rows(trained: Trained) -> tuple[Arrays, str]:
     return {name: array[chosen] for name, array in encoded.arrays.items() if name != TARGET}, split
 
 
-def _finish_bundle(trained: Trained, name: str, rows: Arrays, split: str, limit: float, folder: Path) -> dict[str, Any]:
-    """Add everything beside the model files, prove parity through the reader that users get, and note the proof."""
-    exporter = registry.load("exporters", name)
-    files = [*model_files(exporter, trained.task.output), FIELDS_FILE]
-    disk.write_new(folder / FIELDS_FILE, [json.dumps(trained.fitted.to_json(), indent=1).encode()])
-    if exporter.WEIGHTS_ONLY:
-        disk.write_new(folder / RECIPE_FILE, [trained.run.resolved.read_bytes()])
-        files.append(RECIPE_FILE)
-    ragged = ragged_kinds(trained.fitted.inputs)
-    answers = _network_answers(trained.predictor, {group: array[:2] for group, array in rows.items()})
-    briefly = _network_answers(
-        trained.predictor, {group: _emptied(array, ragged.get(group)) for group, array in rows.items()}
-    )
-    growing = [name for name, answer in answers.items() if answer.shape != briefly[name].shape]
-    manifest = {
-        "bundle": BUNDLE_VERSION,
-        "dlw": __version__,
-        "name": trained.recipe.name,
-        "format": name,
-        "step": trained.step,
-        "task": trained.recipe.task.model_dump(),
-        "source": _reading(trained.recipe.data.source),
-        "target": trained.fitted.target.to_json(),
-        "inputs": _signature(rows, ragged),
-        "answers": _signature(answers, growing),
-        "files": {file: file_entry((folder / file).read_bytes()) for file in files},
-    }
-    disk.write_new(folder / BUNDLE_FILE, [json.dumps(manifest, indent=1).encode()])
-    parity = prove(trained.predictor, rows, folder, limit, ragged)
-    disk.write_new(folder / PARITY_FILE, [json.dumps({"split": split, **parity}, indent=1).encode()])
-    use = exporter.writer_usage if trained.task.output.is_written else exporter.usage
-    usage = use(_signature(rows, ragged), tuple(answers))
-    disk.write_new(folder / "README.md", [_readme(manifest, usage, parity).encode()])
-    return parity
+@dataclass(frozen=True)
+class _Bundle:
+    """A folder in which the model files of a run lie already, and the rows that prove them."""
+
+    trained: Trained
+    format: str
+    folder: Path
+    rows: Arrays
+    split: str
+
+    def finish(self, limit: float) -> dict[str, Any]:
+        """Add everything beside the model files, prove parity through the reader that users get, and note the proof."""
+        exporter = registry.load("exporters", self.format)
+        disk.write_new(self.folder / FIELDS_FILE, [json.dumps(self.trained.fitted.to_json(), indent=1).encode()])
+        if exporter.WEIGHTS_ONLY:
+            disk.write_new(self.folder / RECIPE_FILE, [self.trained.run.resolved.read_bytes()])
+        self._describe(None)
+        ragged = ragged_kinds(self.trained.fitted.inputs)
+        parity = {"split": self.split, **prove(self.trained.predictor, self.rows, self.folder, limit, ragged)}
+        self._tell(parity)
+        return parity
+
+    def shrink(
+        self, tables: Mapping[str, pa.Table], options: Any, parity: Mapping[str, Any], listener: Listener
+    ) -> Verdict:
+        """Put a quantised artifact in the place of the float one, if it may stand for the network."""
+        exporter, limits = registry.load("exporters", self.format), options.quantize
+        listener.line(f"quantising to {limits.type}, ranges of {limits.rows} train rows, judged on validation rows")
+        plain = open_bundle(self.folder, 1, own=True)
+        for file in exporter.FILES:
+            disk.remove_tree(self.folder / file)
+        ragged, pieces = tuple(ragged_kinds(self.trained.fitted.inputs)), calibration(self.trained, tables, limits.rows)
+        exporter.quantize(self.trained.predictor, self.rows, self.folder, options, ragged, pieces)
+        self._describe(limits.type)
+        verdict = judge(self.trained, tables, plain, open_bundle(self.folder, 1, own=True), limits, listener)
+        self._tell({**parity, "quantized": verdict.to_json()})
+        return verdict
+
+    def _describe(self, quantized: str | None) -> None:
+        """Write bundle.json."""
+        trained = self.trained
+        exporter = registry.load("exporters", self.format)
+        files = [*model_files(exporter, trained.task.output), FIELDS_FILE]
+        files += [RECIPE_FILE] if exporter.WEIGHTS_ONLY else []
+        ragged = ragged_kinds(trained.fitted.inputs)
+        answers = network_answers(trained.predictor, {group: array[:2] for group, array in self.rows.items()})
+        emptied = {group: _emptied(array, ragged.get(group)) for group, array in self.rows.items()}
+        briefly = network_answers(trained.predictor, emptied)
+        growing = [name for name, answer in answers.items() if answer.shape != briefly[name].shape]
+        manifest = {
+            "bundle": BUNDLE_VERSION,
+            "dlw": __version__,
+            "name": trained.recipe.name,
+            "format": self.format,
+            "quantized": quantized,
+            "step": trained.step,
+            "task": trained.recipe.task.model_dump(),
+            "source": _reading(trained.recipe.data.source),
+            "target": trained.fitted.target.to_json(),
+            "inputs": _signature(self.rows, ragged),
+            "answers": _signature(answers, growing),
+            "files": {file: file_entry((self.folder / file).read_bytes()) for file in files},
+        }
+        disk.write_atomic(self.folder / BUNDLE_FILE, json.dumps(manifest, indent=1).encode())
+
+    def _tell(self, parity: Mapping[str, Any]) -> None:
+        """Write the proof and the README."""
+        disk.write_atomic(self.folder / PARITY_FILE, json.dumps(parity, indent=1).encode())
+        manifest = read_manifest(self.folder)
+        exporter = registry.load("exporters", self.format)
+        use = exporter.writer_usage if self.trained.task.output.is_written else exporter.usage
+        usage = use(manifest["inputs"], tuple(manifest["answers"]))
+        run = self.trained.run
+        origin = told_origin(run.recipe.read_text(encoding="utf-8"), self.trained.recipe.data.source)
+        disk.write_atomic(self.folder / README_FILE, page(manifest, parity, usage, origin).encode())
 
 
 def _emptied(array: np.ndarray, kind: str | None) -> np.ndarray:
@@ -170,60 +251,6 @@ def _emptied(array: np.ndarray, kind: str | None) -> np.ndarray:
     if kind is None:
         return array[:2]
     return np.full((2, LEAST_STEPS, *array.shape[2:]), FILL[kind], array.dtype)
-
-
-def prove(
-    predictor: Predictor, rows: Arrays, folder: Path, limit: float, ragged: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Answer 1, 2 and 7 rows by network and bundle; raises RunError when they differ by more than `limit`.
-
-    The groups of `ragged` (group -> kind) are cut to the longest of those rows, so that lengths differ, too.
-    """
-    answer = open_bundle(folder, own=True).answer
-    largest: dict[str, float] = {}
-    largest_absolute: dict[str, float] = {}
-    start = 0
-    for count in ROW_COUNTS:
-        piece = trimmed({group: array[start : start + count] for group, array in rows.items()}, ragged or {})
-        start += count
-        wanted, got = _network_answers(predictor, piece), answer(piece)
-        for name, value in wanted.items():
-            if got[name].shape != value.shape or got[name].dtype != value.dtype:
-                raise RunError(
-                    f"{name} of {count} rows: the artifact answers {got[name].dtype}{got[name].shape}, "
-                    f"the network {value.dtype}{value.shape}; nothing is written"
-                )
-            if not np.isfinite(value).all():
-                raise RunError(
-                    f"{name}: the network itself answers with values that are not finite; nothing is written"
-                )
-            absolute = np.abs(got[name].astype(np.float64) - value)
-            largest_absolute[name] = max(largest_absolute.get(name, 0.0), float(absolute.max()))
-            relative = float((absolute / np.maximum(1.0, np.abs(value))).max())
-            if not relative <= limit:
-                raise RunError(
-                    f"{name} of {count} rows differs by {relative:.3g} from the network, the limit is {limit:.3g}; "
-                    "nothing is written (--tolerance sets the limit)"
-                )
-            largest[name] = max(largest.get(name, 0.0), relative)
-    return {
-        "rows": list(ROW_COUNTS),
-        "measure": MEASURE,
-        "tolerance": limit,
-        "difference": max(largest.values()),
-        "differences": largest,
-        "absolute_differences": largest_absolute,
-    }
-
-
-def _network_answers(predictor: Predictor, arrays: Arrays) -> Arrays:
-    from dlw.engine.inference import answer_arrays
-    from dlw.engine.writing import NetworkWriter
-
-    output = predictor.task.output
-    if output.is_written:
-        return probe(NetworkWriter(predictor.network), output, arrays)
-    return answer_arrays(predictor, arrays)
 
 
 def _reading(source: str | list[str] | Block) -> dict[str, Any] | None:
@@ -237,31 +264,6 @@ def _signature(arrays: Arrays, ragged: Collection[str]) -> dict[str, Any]:
     """Return dtype and shape by name; the free first axis is called `rows`, a free second one `steps`."""
     sizes = {name: ["steps", *array.shape[2:]] if name in ragged else array.shape[1:] for name, array in arrays.items()}
     return {name: {"dtype": str(array.dtype), "shape": ["rows", *sizes[name]]} for name, array in arrays.items()}
-
-
-def _readme(manifest: dict[str, Any], usage: str, parity: dict[str, Any]) -> str:
-    described = "\n".join(
-        f"- {side} `{name}`: {entry['dtype']} [{', '.join(map(str, entry['shape']))}]"
-        for side, entries in (("input", manifest["inputs"]), ("answer", manifest["answers"]))
-        for name, entry in entries.items()
-    )
-    return f"""# {manifest["name"]}, exported as {manifest["format"]}
-
-Written by dlw {manifest["dlw"]} from step {manifest["step"]}. The largest difference from the trained network on
-{", ".join(map(str, parity["rows"]))} real rows is {parity["difference"]:.1e} (`parity.json`).
-
-With dlw, from raw rows: `dlw predict FOLDER rows.csv`. Without it, from this folder:
-
-```python
-{usage}
-```
-
-{described}
-
-`fields.json` says how each column becomes numbers: missing numbers are NaN, categories are their position in the list
-of known values counted from 1, 0 for missing and unknown ones. Scaling happens inside the model. `bundle.json` holds
-the labels under `target`.
-"""
 
 
 @contextmanager

@@ -18,9 +18,12 @@ import pytest
 from dlw import registry
 from dlw.errors import ResourceError, RunError, UsageError
 from dlw.exporters import safetensors as exporter_module
+from dlw.recipe.schema import Block
 from dlw.runs import disk
-from dlw.verbs._bundle import open_bundle
-from dlw.verbs.export import ROW_COUNTS, Exported, export
+from dlw.verbs._bundle import open_bundle, open_target
+from dlw.verbs._bundle_page import told_origin
+from dlw.verbs._parity import ROW_COUNTS
+from dlw.verbs.export import Exported, export
 from dlw.verbs.train import train
 from tests.verbs import small_runs
 
@@ -109,13 +112,43 @@ def test_full_disk_leaves_the_old_bundle_and_no_litter(
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_readme_example_runs(bundles: dict[str, Exported]) -> None:
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "dlw"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_readme_example_needs_neither_torch_nor_dlw(run: Path, bundles: dict[str, Exported]) -> None:
     folder = bundles["onnx"].folder
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
     assert code is not None
     assert len(code[1].strip().splitlines()) <= 12
-    done = subprocess.run([sys.executable, "-c", code[1]], cwd=folder, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[(2, 2)]"
+    program = f"{BLOCKED}{code[1]}\nimport json\nprint(json.dumps([answer.tolist() for answer in answers]))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    shapes, answers = done.stdout.strip().splitlines()
+    assert shapes == "[(2, 2)]"
+    zeros = {"number": np.zeros((2, 2), np.float32), "category": np.zeros((2, 1), np.int64)}
+    wanted = list(open_target(run).answer(zeros).values())
+    np.testing.assert_allclose(json.loads(answers), wanted, atol=1e-6)
+
+
+def test_readme_says_what_the_numbers_mean_and_where_they_come_from(bundles: dict[str, Exported]) -> None:
+    text = (bundles["onnx"].folder / "README.md").read_text()
+    assert "Labels by number (`target.labels` in `bundle.json`): 0 no, 1 yes." in text
+    assert "Learned from `people.csv`. The recipe says nothing of the data's origin and licence" in text
+
+
+def test_readme_quotes_the_recipe_and_hides_the_machine() -> None:
+    told = told_origin("# Flowers.\n# Data: CC BY 4.0\nname: flowers\n# later\n", "/home/ann/flowers.csv")
+    assert told == "Learned from `flowers.csv`. The recipe says:\n\n> Flowers.\n> Data: CC BY 4.0"
+    assert told_origin("", "owner/rows").startswith("Learned from `owner/rows`.")
+    assert told_origin("", Block.model_validate({"type": "csv", "path": ["../a.csv", "b.csv"]})).startswith(
+        "Learned from `a.csv`, `b.csv`."
+    )
 
 
 def test_artifact_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
