@@ -13,7 +13,13 @@ from dlw.errors import RequirementError, UsageError
 
 
 def benchmark_cli(
-    target: Annotated[str, typer.Argument(metavar="RUN|BUNDLE|RECIPE", help="What to measure.")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN|BUNDLE|RECIPE...", help="What to measure; many recipes are a suite."),
+    ],
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="Compare the run with all its bundles, side by side.")
+    ] = False,
     batch_sizes: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="Rows per call [default: the recipe's, else 1,64].")
     ] = None,
@@ -29,13 +35,16 @@ def benchmark_cli(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a run, a bundle or a recipe.
+    """Measure runs, bundles or recipes.
 
-    Latency, throughput, memory and size of a run or bundle; the training speed of a recipe.
+    Latency, throughput, memory and size of a run or bundle; of several, side by side, the score, too. The training
+    speed of a recipe; of several, what they reach and cost, held against what they claim (exit 9).
 
     \b
     dlw benchmark runs/digits-1/exports/onnx --save today.json
+    dlw benchmark runs/digits-1 --artifacts
     dlw benchmark digits
+    dlw benchmark recipes/
     """
     from dlw.cli.terminal import Terminal
     from dlw.verbs.benchmark import benchmark
@@ -44,7 +53,8 @@ def benchmark_cli(
     with Terminal(quiet) as listener:
         try:
             result = benchmark(
-                target,
+                *targets,
+                is_artifacts=artifacts,
                 batch_sizes=_sizes(batch_sizes),
                 save=save,
                 against=against,
@@ -91,6 +101,17 @@ def _fraction(text: str | None) -> float | None:
 
 def _draw(result: Any) -> None:
     """Figures, beside those compared with, then what they mean."""
+    if result.kind in ("artifacts", "suite"):
+        _draw_side_by_side(result)
+    else:
+        _draw_figures(result)
+    for note in result.notes:
+        tell(f"  {note}")
+    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
+    tell(f"  machine: {machine}; {result.busy:.0%} busy with other work before")
+
+
+def _draw_figures(result: Any) -> None:
     changes = {change.name: change for change in result.changes}
     numeric = ("now", "before", "change")
     rows = table(result.kind, "now", "unit", *(("before", "change") if changes else ()), numeric=numeric)
@@ -101,10 +122,27 @@ def _draw(result: Any) -> None:
             cells += [figure(change.before), f"{_better_or_worse(change.worse)}"] if change else ["", ""]
         add_row(rows, *cells)
     draw(rows)
-    for note in result.notes:
-        tell(f"  {note}")
-    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
-    tell(f"  machine: {machine}; {result.busy:.0%} busy with other work before")
+
+
+def _draw_side_by_side(result: Any) -> None:
+    """One row for each artifact or recipe, one column for each figure."""
+    units = {found.name: found.unit for found in result.figures}
+    plain = ("score", "minutes")
+    heads = [f"{name} ({unit})" if unit and name not in plain else name for name, unit in units.items()]
+    trials = {trial.recipe: trial for trial in result.trials}
+    told = ("metric", "", "claims") if trials else ()
+    rows = table("recipe" if trials else "artifact", *heads, *told, numeric=heads)
+    values = {(found.of, found.name): found for found in result.figures}
+    for name in trials or dict.fromkeys(found.of for found in result.figures):
+        found = [values.get((name, each)) for each in units]
+        cells = [figure(each.value) if each else "" for each in found]
+        if trials:
+            score = values.get((name, "score"))
+            cells += [score.unit if score else "", trials[name].status, trials[name].told]
+        add_row(rows, name, *cells)
+    draw(rows)
+    for change in result.changes:
+        tell(f"  {change.name}: {figure(change.before)} before, {_better_or_worse(change.worse)}")
 
 
 def _better_or_worse(worse: float) -> str:

@@ -50,6 +50,7 @@ _RANGE = {
 _PATTERNS = {
     "(epochs?|steps?|minutes?)$": "must be a duration such as `1 epoch`, `500 steps` or `10 minutes`",
     "(epochs?|steps?)$": "must be a number of epochs or steps such as `1 epoch` or `500 steps`",
+    "(MiB|GiB)$": "must be a size such as `800 MiB` or `2 GiB`",
     "[A-Za-z0-9._-]{0,99}$": "must begin with a letter or digit; only letters, digits, `.`, `_` and `-`, at most 100",
     r"?\s*\])?\s*$": "must be a split or a slice of one, such as `train`, `train[:80%]` or `train[55000:]`",
     "mps)$": "must be auto, cpu, cuda, cuda:N or mps",

@@ -273,10 +273,20 @@ class Export(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Claims(Section):
+    """What training and evaluating the recipe cost at most; `evaluate.require` says what it reaches at least."""
+
+    minutes: Positive | None = Field(None, description="From starting a process to the last score, baselines included.")
+    memory: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (MiB|GiB)$")] | None = Field(
+        None, description="Largest resident memory of that process: `800 MiB`, `2 GiB`."
+    )
+
+
 class Benchmark(Section):
     """What `dlw benchmark` measures by default."""
 
     batch_sizes: list[Count] = Field([1, 64], min_length=1, description="Batch sizes for latency and throughput.")
+    claims: Claims = Field(Claims(), description="What a suite (`dlw benchmark recipes/`) holds the recipe to.")
 
 
 class Range(Section):

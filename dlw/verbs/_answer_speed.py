@@ -1,22 +1,20 @@
-"""How fast a run or bundle answers, measured in processes of their own: nothing of the caller is already warm.
+"""How fast runs and bundles answer, measured in processes of their own: nothing of the caller is already warm.
 
-The caller starts this module with a JSON request on stdin; the figures come back as JSON on the file it names.
+Several are measured by turns, so that a busy moment of the machine hits all of them alike.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlw.errors import DlwError, RunError
 from dlw.ragged import LEAST_STEPS
+from dlw.verbs._workers import STARTED, Ask, serve, worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +26,8 @@ MOST_STEPS = 512
 """Tokens of a row: training may have had far longer ones."""
 WRITTEN_TOKENS = 256
 COLD_STARTS = 3
+TURNS = 5
+"""Of each target at each batch size, where there are several."""
 WARMUP_SECONDS = 0.3
 MEASURE_SECONDS = 1.5
 SOUND_SECONDS = 5.0
@@ -35,27 +35,72 @@ FEWEST_CALLS, MOST_CALLS = 20, 5000
 PROGRAM = "from dlw.verbs._answer_speed import main; main()"
 
 
-def measure(target: Path, batch_sizes: Sequence[int], threads: int | None, code: Sequence[Path]) -> dict[str, Any]:
-    """Return `cold_start_seconds` and `cold_start_cpu_seconds` (medians), `peak_memory_bytes`, `model_bytes`, `format`,
-    `sound_seconds` (of the
-    recordings of a row), and for each batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, and
-    `calls`."""
-    request = {"target": str(target), "threads": threads, "code": [str(file) for file in code]}
-    starts = [_child({**request, "batch_sizes": []}) for _ in range(COLD_STARTS - 1)]
-    result = _child({**request, "batch_sizes": list(batch_sizes)})
+def measure(
+    targets: Sequence[Path], batch_sizes: Sequence[int], threads: int | None, code: Sequence[Path]
+) -> list[dict[str, Any]]:
+    """Return for each target `cold_start_seconds` and `cold_start_cpu_seconds` (medians), `peak_memory_bytes`,
+    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), and for each batch size of
+    `latency` the milliseconds `p50`, `p95`, `p99` of a call, or of `tokens_per_second` the speed of writing."""
+    with ExitStack() as stack:
+        workers, results = [], []
+        for target in targets:
+            request = {"open": str(target), "threads": threads, "code": [str(file) for file in code]}
+            workers.append(stack.enter_context(worker(PROGRAM, str(target))))
+            results.append(_with_cold_starts(workers[-1](request), request))
+        for size in batch_sizes:
+            for result, calls in zip(results, _by_turns(workers, size), strict=True):
+                if result["is_written"]:
+                    result["tokens_per_second"][str(size)] = calls[0]
+                else:
+                    result["latency"][str(size)] = _percentiles(calls)
+        for result, ask in zip(results, workers, strict=True):
+            result |= ask({"close": True})
+    return results
+
+
+def _with_cold_starts(result: dict[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    starts = [result]
+    for _ in range(COLD_STARTS - 1):
+        with worker(PROGRAM, request["open"]) as ask:
+            starts.append(ask(request))
     for key in ("cold_start_seconds", "cold_start_cpu_seconds"):
-        result[key] = sorted(start[key] for start in [*starts, result])[COLD_STARTS // 2]
+        result[key] = sorted(start[key] for start in starts)[len(starts) // 2]
     return result
 
 
+def _by_turns(workers: Sequence[Ask], size: int) -> list[list[float]]:
+    """Return each worker's figures for batches of some rows: seconds of calls."""
+    turns = TURNS if len(workers) > 1 else 1
+    found: list[list[float]] = [[] for _ in workers]
+    for turn in range(turns):
+        for place, ask in enumerate(workers):
+            found[place] += ask({"rows": size, "turns": turns, "is_warm": turn > 0})["figures"]
+    return found
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    import numpy as np
+
+    p50, p95, p99 = (float(value) for value in np.percentile(seconds, [50, 95, 99]) * 1e3)
+    return {"p50": p50, "p95": p95, "p99": p99, "calls": len(seconds)}
+
+
 def main() -> None:
-    """Measure what the request on stdin asks for; the process's whole work."""
-    request = json.load(sys.stdin)
-    try:
-        result = _measure_here(request)
-    except DlwError as error:
-        result = {"error": str(error)}
-    Path(request["answer"]).write_text(json.dumps(result), encoding="utf-8")
+    """Measure what the requests on stdin ask for; the process's whole work."""
+    opened: list[Answerer] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        if "open" in request:
+            answerer, found = _open(request)
+            opened.append(answerer)
+            return found
+        if "close" in request:
+            from dlw.verbs._machine import peak_memory_bytes
+
+            return {"peak_memory_bytes": peak_memory_bytes()}
+        return {"figures": _figures(opened[0], request["rows"], request["turns"], request["is_warm"])}
+
+    serve(answer)
 
 
 def random_rows(inputs: Mapping[str, FieldSpec], count: int) -> Arrays:
@@ -105,21 +150,19 @@ def _chains(spec: FieldSpec, count: int) -> np.ndarray:
     return array
 
 
-def latency(call: Callable[[], object]) -> dict[str, float]:
-    """Return percentiles in milliseconds of repeated calls, after a warm-up."""
-    import numpy as np
-
+def call_seconds(call: Callable[[], object], turns: int = 1, is_warm: bool = False) -> list[float]:
+    """Return the seconds of repeated calls, for a share of the whole time, after a warm-up."""
     end = time.perf_counter() + WARMUP_SECONDS
-    while time.perf_counter() < end:
+    call()
+    while not is_warm and time.perf_counter() < end:
         call()
     seconds: list[float] = []
-    end = time.perf_counter() + MEASURE_SECONDS
-    while len(seconds) < FEWEST_CALLS or (time.perf_counter() < end and len(seconds) < MOST_CALLS):
+    end = time.perf_counter() + MEASURE_SECONDS / turns
+    while len(seconds) * turns < FEWEST_CALLS or (time.perf_counter() < end and len(seconds) * turns < MOST_CALLS):
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
-    p50, p95, p99 = (float(value) for value in np.percentile(seconds, [50, 95, 99]) * 1e3)
-    return {"p50": p50, "p95": p95, "p99": p99, "calls": len(seconds)}
+    return seconds
 
 
 def writing_speed(answerer: Answerer, rows: int) -> float:
@@ -141,48 +184,33 @@ def writing_speed(answerer: Answerer, rows: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def _measure_here(request: Mapping[str, Any]) -> dict[str, Any]:
+def _open(request: Mapping[str, Any]) -> tuple[Answerer, dict[str, Any]]:
     from dlw import registry
     from dlw.verbs._bundle import open_target
-    from dlw.verbs._machine import peak_memory_bytes
 
     for file in request["code"]:
         registry.add_code(Path(file))
-    answerer = open_target(Path(request["target"]), request["threads"])
+    answerer = open_target(Path(request["open"]), request["threads"])
+    if request["threads"] and "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(request["threads"])
     answerer.answer_rows(random_rows(answerer.fitted.inputs, 1))
-    result: dict[str, Any] = {
-        # The monotonic clock is one for all processes of a machine.
-        "cold_start_seconds": time.monotonic() - request["started"],
+    return answerer, {
+        "cold_start_seconds": time.monotonic() - request[STARTED],
         "cold_start_cpu_seconds": time.process_time(),
         "format": answerer.format,
         "model_bytes": answerer.model_bytes,
         "imports_torch": "torch" in sys.modules,
         "sound_seconds": sum(seconds_of(s)[0] for s in answerer.fitted.inputs.values() if s.kind == "sound"),
+        "is_written": answerer.writer is not None,
         "latency": {},
         "tokens_per_second": {},
     }
+
+
+def _figures(answerer: Answerer, rows: int, turns: int, is_warm: bool) -> list[float]:
     if answerer.writer is not None:
-        for size in request["batch_sizes"]:
-            result["tokens_per_second"][str(size)] = writing_speed(answerer, size)
-    for size in request["batch_sizes"] if answerer.writer is None else ():
-        arrays = random_rows(answerer.fitted.inputs, size)
-        result["latency"][str(size)] = latency(lambda arrays=arrays: answerer.answer_rows(arrays))  # type: ignore[misc]
-    result["peak_memory_bytes"] = peak_memory_bytes()
-    return result
-
-
-def _child(request: dict[str, Any]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="dlw-benchmark-") as folder:
-        answer = Path(folder) / "answer.json"
-        content = json.dumps({**request, "answer": str(answer), "started": time.monotonic()})
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM], input=content, text=True, capture_output=True, check=False
-        )
-        if not answer.exists():
-            raise RunError(
-                f"{request['target']}: the measuring process ended with {done.returncode}: {done.stderr[-2000:]}"
-            )
-        result: dict[str, Any] = json.loads(answer.read_bytes())
-    if "error" in result:
-        raise RunError(result["error"])
-    return result
+        return [] if is_warm else [writing_speed(answerer, rows)]
+    arrays = random_rows(answerer.fitted.inputs, rows)
+    return call_seconds(lambda: answerer.answer_rows(arrays), turns, is_warm)

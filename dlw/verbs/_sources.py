@@ -12,7 +12,7 @@ from dlw import registry
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.places import MIRROR, exists, located
-from dlw.recipe.schema import Block
+from dlw.recipe.schema import Block, Recipe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +36,17 @@ def open_source(source: str | list[str] | Block, root: Path, cache: Path, listen
     module = registry.load("sources", name)
     tables: dict[str, pa.Table] = module.open_tables(module.Settings.model_validate(options), cache, listener)
     return tables
+
+
+def missing(recipe: Recipe, root: Path) -> str:
+    """Return in words what of a recipe's data is not on this machine, empty where all is; nothing is read."""
+    asked = [recipe.data.source, *([recipe.evaluate.episodes.source] if recipe.evaluate.episodes else [])]
+    for source in asked:
+        path = source.options.get("path", []) if isinstance(source, Block) else source
+        for text in [path] if isinstance(path, str) else path:
+            if not exists(located(text, root)):
+                return f"data not here: {text}"
+    return ""
 
 
 def folder_of(source: str | list[str] | Block, root: Path) -> Path:

@@ -1,66 +1,27 @@
-"""`benchmark`: how fast a run or bundle answers, or a recipe trains, on this machine; and whether that got worse."""
+"""`benchmark`: how fast a run or bundle answers, or a recipe trains, on this machine; and whether that got worse.
+
+Several runs and bundles are compared side by side; a suite of recipes is held against what they claim.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from dlw import __version__, registry
-from dlw.errors import RequirementError, UsageError
+from dlw import registry
+from dlw.errors import UsageError
 from dlw.progress import Listener, Silent
 from dlw.verbs import _machine
 from dlw.verbs._bundle import is_bundle
+from dlw.verbs._figures import BenchmarkResult, Figure, Trial, compared, read, require, require_claims
 
-FILE_VERSION = 1
 DEFAULT_BATCH_SIZES = (1, 64)
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured number. `is_higher_better` None: told, but too restless or too indirect to be held to a limit."""
-
-    name: str
-    value: float
-    unit: str
-    is_higher_better: bool | None = None
-
-
-@dataclass(frozen=True)
-class Change:
-    """A figure beside its value in an earlier file; `worse` is the share by which it got worse (below 0: better)."""
-
-    name: str
-    before: float
-    now: float
-    unit: str
-    worse: float
-
-
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """What was measured, where, and how it compares."""
-
-    target: str
-    kind: str
-    """`run`, `bundle` or `recipe`."""
-    figures: list[Figure]
-    machine: dict[str, Any]
-    busy: float
-    """Share of the processor that others kept busy just before (0 to 1)."""
-    notes: list[str] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able mapping; `--save` writes the same."""
-        return {"benchmark": FILE_VERSION, "dlw": __version__, **asdict(self)}
-
-
 def benchmark(
-    target: Path | str,
-    *,
+    *targets: Path | str,
+    is_artifacts: bool = False,
     batch_sizes: Sequence[int] | None = None,
     save: Path | None = None,
     against: Path | None = None,
@@ -70,54 +31,99 @@ def benchmark(
     is_sandboxed: bool = False,
     listener: Listener | None = None,
 ) -> BenchmarkResult:
-    """Measure a run, a bundle or a recipe; `is_sandboxed` refuses a recipe whose paths leave its folder.
+    """Measure a run, a bundle or a recipe, several runs and bundles side by side, or a suite of recipes.
 
-    Raises RequirementError, after saving, if a figure is worse than in the file `against` by more than `max_regression`
-    (a share: 0.1 is 10 %).
+    `is_artifacts` compares a run with its bundles; `is_sandboxed` refuses recipes whose paths leave their folder.
+    Raises RequirementError, after saving, if a recipe of a suite falls short of what it claims, or if a figure is worse
+    than in the file `against` by more than `max_regression` (a share: 0.1 is 10 %).
     """
     listener = listener or Silent()
     if max_regression is not None and against is None:
         raise UsageError("--max-regression has no effect without --against FILE")
-    earlier = _read(against) if against else None
+    kind = _kind(targets, is_artifacts)
+    if kind in ("recipe", "suite") and batch_sizes is not None:
+        raise UsageError("--batch-sizes is for runs and bundles; a recipe trains with its own train.batch_size")
+    earlier = read(against) if against else None
     busy = _machine.busy_share()
     if busy > _machine.BUSY:
         listener.warn(f"other programs keep {busy:.0%} of the processor busy: the figures will be too low")
-    folder = Path(target)
-    if folder.is_dir():
-        kind = "bundle" if is_bundle(folder) else "run"
-        figures, notes = _answering(folder, batch_sizes, threads, listener)
+    trials: list[Trial] = []
+    if kind == "recipe":
+        figures, notes = _training(targets[0], sets, listener, is_sandboxed)
+    elif kind == "suite":
+        from dlw.verbs import _suite
+
+        trials, figures, notes = _suite.run(targets, sets, is_sandboxed, listener)
     else:
-        if batch_sizes is not None:
-            raise UsageError("--batch-sizes is for runs and bundles; a recipe trains with its own train.batch_size")
-        kind = "recipe"
-        figures, notes = _training(target, sets, listener, is_sandboxed)
+        folders = [Path(target) for target in targets]
+        figures, notes = _answering(kind, folders, is_artifacts, batch_sizes, threads, listener)
     result = BenchmarkResult(
-        target=str(target),
+        target=" ".join(map(str, targets)),
         kind=kind,
         figures=figures,
         machine=_machine.describe(),
         busy=round(busy, 3),
         notes=notes,
+        trials=trials,
     )
     if earlier is not None and against is not None:
-        result = _compared(result, earlier, against, listener)
+        result = compared(result, earlier, against, listener)
     if save is not None:
         from dlw.runs.disk import write_atomic
 
         write_atomic(save, json.dumps(result.to_json(), indent=1).encode())
+    require_claims(result)
     if max_regression is not None:
-        _require(result, max_regression)
+        require(result, max_regression)
     return result
 
 
+def _kind(targets: Sequence[Path | str], is_artifacts: bool) -> str:
+    """Return what is measured: `run`, `bundle`, `recipe`, `artifacts` or `suite`."""
+    kinds = [_kind_of(Path(target)) for target in targets]
+    if is_artifacts and kinds != ["run"]:
+        raise UsageError("--artifacts compares one run with its bundles: name a run directory")
+    if len(kinds) == 1:
+        return "artifacts" if is_artifacts else "suite" if kinds == ["folder"] else kinds[0]
+    for several, name in (({"run", "bundle"}, "artifacts"), ({"recipe", "folder"}, "suite")):
+        if kinds and set(kinds) <= several:
+            return name
+    raise UsageError("name a run, a bundle or a recipe, or several runs and bundles, or several recipes")
+
+
+def _kind_of(path: Path) -> str:
+    if not path.is_dir():
+        return "recipe"
+    if is_bundle(path):
+        return "bundle"
+    is_run = any((path / name).exists() for name in ("recipe.resolved.yaml", "checkpoints"))
+    return "folder" if not is_run and next(path.rglob("*.yaml"), None) else "run"
+
+
 def _answering(
-    folder: Path, batch_sizes: Sequence[int] | None, threads: int | None, listener: Listener
+    kind: str,
+    folders: Sequence[Path],
+    is_artifacts: bool,
+    batch_sizes: Sequence[int] | None,
+    threads: int | None,
+    listener: Listener,
+) -> tuple[list[Figure], list[str]]:
+    sizes = list(batch_sizes or _recipe_sizes(folders[0]))
+    if kind == "artifacts":
+        from dlw.verbs import _artifacts
+
+        chosen = _artifacts.found_in(folders[0], listener) if is_artifacts else folders
+        return _artifacts.measure(chosen, sizes, threads, listener)
+    return _alone(folders[0], sizes, threads, listener)
+
+
+def _alone(
+    folder: Path, sizes: Sequence[int], threads: int | None, listener: Listener
 ) -> tuple[list[Figure], list[str]]:
     from dlw.verbs import _answer_speed
 
-    sizes = list(batch_sizes or _recipe_sizes(folder))
     listener.line(f"measuring in new processes: start, then batches of {', '.join(map(str, sizes))} rows")
-    found = _answer_speed.measure(folder, sizes, threads, registry.code_files())
+    (found,) = _answer_speed.measure([folder], sizes, threads, registry.code_files())
     figures = [
         Figure("cold start", found["cold_start_seconds"], "s", False),
         Figure("cold start, processor time", found["cold_start_cpu_seconds"], "s", False),
@@ -184,43 +190,3 @@ def _training(
         "matrix peak: the fastest of several products of 1024 x 1024 matrices on this machine",
     ]
     return figures, notes
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_bytes())
-        figures = {entry["name"]: float(entry["value"]) for entry in data["figures"]}
-        return {"kind": data["kind"], "machine": data["machine"], "figures": figures}
-    except OSError as error:
-        raise UsageError(f"--against {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"--against {path}: is not a file written by dlw benchmark --save") from error
-
-
-def _compared(result: BenchmarkResult, earlier: dict[str, Any], path: Path, listener: Listener) -> BenchmarkResult:
-    if earlier["kind"] != result.kind:
-        raise UsageError(f"--against {path}: holds figures of a {earlier['kind']}, this is a {result.kind}")
-    if earlier["machine"] != result.machine:
-        listener.warn(f"{path} was measured on another machine: {earlier['machine']}")
-    changes = []
-    for figure in result.figures:
-        before = earlier["figures"].get(figure.name)
-        if before is None or figure.is_higher_better is None or min(before, figure.value) <= 0:
-            continue
-        worse = before / figure.value - 1 if figure.is_higher_better else figure.value / before - 1
-        changes.append(Change(figure.name, before, figure.value, figure.unit, worse))
-    if not changes:
-        raise UsageError(f"--against {path}: has no figure in common with this measurement")
-    return BenchmarkResult(**{**vars(result), "changes": changes})
-
-
-def _require(result: BenchmarkResult, max_regression: float) -> None:
-    worse = [change for change in result.changes if change.worse > max_regression]
-    if worse:
-        lines = [
-            f"{change.name}: {change.before:.4g} before, {change.now:.4g} {change.unit} now, {change.worse:.0%} worse"
-            for change in worse
-        ]
-        raise RequirementError(
-            f"{len(worse)} figures are worse by more than {max_regression:.0%}:\n" + "\n".join(lines)
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dlw.progress import Silent
 from dlw.specs import FieldSpec
 from dlw.verbs import _answer_speed, _machine, _training_speed
 from dlw.verbs import benchmark as verb
+from dlw.verbs._figures import BenchmarkResult, Figure
 from dlw.verbs.benchmark import benchmark
 from dlw.verbs.export import export
 from tests.verbs import small_runs
@@ -78,13 +80,13 @@ def test_a_child_that_fails_says_why(tmp_path: Path) -> None:
         benchmark(tmp_path)
 
 
-def figures(**values: float) -> tuple[list[verb.Figure], list[str]]:
+def figures(**values: float) -> tuple[list[Figure], list[str]]:
     """Return what a measurement gives: a speed, a latency and a figure that is only told."""
     default = {"speed": 100.0, "latency": 2.0, "p99": 9.0} | values
     return [
-        verb.Figure("speed", default["speed"], "rows/s", True),
-        verb.Figure("latency", default["latency"], "ms", False),
-        verb.Figure("p99", default["p99"], "ms"),
+        Figure("speed", default["speed"], "rows/s", True),
+        Figure("latency", default["latency"], "ms", False),
+        Figure("p99", default["p99"], "ms"),
     ], []
 
 
@@ -159,6 +161,93 @@ def test_a_busy_or_other_machine_is_told(measured: Any, tmp_path: Path, monkeypa
     assert result.busy == 0.5
     assert [text for text in heard.warnings if "50%" in text]
     assert [text for text in heard.warnings if "another machine" in text]
+
+
+def test_artifacts_are_compared_side_by_side(run: Path, tmp_path: Path) -> None:
+    export(run, format="safetensors")
+    export(run, format="torch_export")
+    result = benchmark(run, is_artifacts=True, batch_sizes=[2], threads=1, save=tmp_path / "kept.json")
+    assert result.kind == "artifacts"
+    by_name: dict[str, dict[str, float]] = {}
+    for found in result.figures:
+        by_name.setdefault(found.of, {})[found.name] = found.value
+    assert list(by_name) == ["run", "onnx", "safetensors"], "torch_export is not opened again"
+    for found_of in by_name.values():
+        assert set(found_of) == {"batch 2: p50", "batch 2: p95", "size", "memory", "accuracy"}
+        assert found_of["accuracy"] == by_name["run"]["accuracy"]
+        assert 0 < found_of["batch 2: p50"] <= found_of["batch 2: p95"]
+    assert by_name["onnx"]["memory"] < by_name["run"]["memory"], "without torch"
+    assert any("accuracy: on the same 24 test rows" in note for note in result.notes)
+    again = benchmark(run, run / "exports" / "onnx", batch_sizes=[2], against=tmp_path / "kept.json")
+    assert {change.name for change in again.changes} >= {"run: batch 2: p50", "onnx: size"}
+
+
+def test_bundles_without_their_run_have_no_score(run: Path, tmp_path: Path) -> None:
+    alone = shutil.copytree(run / "exports" / "onnx", tmp_path / "alone")
+    result = benchmark(alone, run / "exports" / "onnx", batch_sizes=[1])
+    assert {found.of for found in result.figures} == {str(alone), str(run / "exports" / "onnx")}
+    assert {found.name for found in result.figures} == {"batch 1: p50", "batch 1: p95", "size", "memory"}
+    assert any(note.startswith("no score: ") for note in result.notes)
+
+
+@pytest.mark.parametrize("targets", [["{run}", "digits"], ["{run}/exports/onnx", "digits"]])
+def test_things_of_different_kinds_are_not_compared(targets: list[str], run: Path) -> None:
+    with pytest.raises(UsageError, match="several runs and bundles, or several recipes"):
+        benchmark(*(target.format(run=run) for target in targets))
+    with pytest.raises(UsageError, match="name a run directory"):
+        benchmark("digits", is_artifacts=True)
+
+
+def test_a_run_without_bundles_is_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(UsageError, match="has no bundle to compare with"):
+        benchmark(tmp_path, is_artifacts=True, batch_sizes=[1])
+
+
+def suite(folder: Path) -> Path:
+    """Write recipes that fit, claim too much, lack data, are wrong, and fail in training."""
+    small_runs.people(folder)
+    recipes = folder / "recipes"
+    recipes.mkdir()
+    good = (
+        small_runs.TABLE_RECIPE.replace("people.csv", "../people.csv") + "evaluate: {baseline: false, bootstrap: 0}\n"
+    )
+    (folder / "bad.csv").write_text("age,answer\n1,no\n")
+    texts = {
+        "met": good + "benchmark: {claims: {minutes: 60, memory: 64 GiB}}\n",
+        "short": good + "benchmark: {claims: {memory: 1 MiB}}\n",
+        "absent": good.replace("../people.csv", "../nobody.csv"),
+        "wrong": good.replace("mlp", "mpl"),
+        "failing": good.replace("../people.csv", "../bad.csv"),
+    }
+    for name, text in texts.items():
+        (recipes / f"{name}.yaml").write_text(text)
+    return recipes
+
+
+def test_a_suite_goes_on_and_says_who_falls_short(tmp_path: Path) -> None:
+    recipes = suite(tmp_path)
+    with pytest.raises(
+        RequirementError, match=r"(?s)3 of 5 recipes.*failing: .*short: memory <= 1 MiB.*wrong:"
+    ) as caught:
+        benchmark(recipes, save=tmp_path / "kept.json")
+    result = caught.value.result
+    assert isinstance(result, BenchmarkResult)
+    assert {trial.recipe: trial.status for trial in result.trials} == {
+        "absent": "not here",
+        "failing": "failed",
+        "met": "met",
+        "short": "short",
+        "wrong": "failed",
+    }
+    told = {trial.recipe: trial.told for trial in result.trials}
+    assert "data not here: ../nobody.csv" in told["absent"]
+    assert "did you mean mlp" in told["wrong"]
+    assert "minutes <= 60: " in told["met"]
+    figures = {(found.of, found.name) for found in result.figures}
+    assert figures == {(of, name) for of in ("met", "short") for name in ("score", "minutes", "memory")}
+    assert len(json.loads((tmp_path / "kept.json").read_text())["trials"]) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "kept.json", "people.csv", "recipes"]
 
 
 def test_random_rows_fit_the_specs() -> None:
