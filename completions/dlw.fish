@@ -131,7 +131,8 @@ complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcomma
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from diff' -l help -d 'Show the help'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from schema' -l help -d 'Show the help'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -F
-complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l target -x -d 'The column to learn'
+complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l target -x -d 'A column to learn; several times for several'
+complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l task -x -d 'What to learn it for; `dlw list tasks` shows them'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l out -s o -r -F -d 'Write here instead of stdout'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l quiet -s q -d 'Print results and warnings only'
 complete -c dlw -n '__fish_seen_subcommand_from recipe; and __fish_seen_subcommand_from new' -l help -d 'Show the help'

@@ -138,14 +138,24 @@ def schema_cli() -> None:
 
 @recipe_app.command("new", cls=PlainCommand)
 def new_cli(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A table, or a folder of pictures or tables.")],
-    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to learn.")] = None,
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A table, or a folder of pictures, sounds, texts or tables.")
+    ],
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column to learn; several times for several.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="What to learn it for; `dlw list tasks` shows them.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write here instead of stdout.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a recipe for data of your own.
+
+    Everything is decided from the data, with the reasons in comments; where they allow several tasks, it lists what to
+    say.
 
     \b
     dlw recipe new houses.csv --target price -o houses.yaml
@@ -154,7 +164,7 @@ def new_cli(
     from dlw.verbs.new import new
 
     with Terminal(quiet) as listener:
-        text = new(data, target=target, folder=out.parent if out else Path(), listener=listener)
+        text = new(data, target=target, task=task, folder=out.parent if out else Path(), listener=listener)
     if out is None:
         tell(text.rstrip())
         return

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pc
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -15,13 +20,12 @@ from dlw.recipe.schema import Recipe
 from dlw.verbs._fitted import fit
 from dlw.verbs._rows import load_tables
 from dlw.verbs.new import new
+from dlw.verbs.train import train
 
 DATA = Path(__file__).parents[2] / "recipes" / "data"
 
 
 def table(path: Path, target: list[object]) -> Path:
-    import pyarrow as pa
-
     count = len(target)
     columns = {"size m2": [step * 1.5 for step in range(count)], "no": ["x", "y"] * (count // 2), "goal": target}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,8 @@ def test_what_is_left_out_is_a_comment_with_the_reason(tmp_path: Path) -> None:
 
 def test_splits_of_the_data_are_kept(tmp_path: Path) -> None:
     text = new(DATA / "fashion_mnist_small", folder=tmp_path)
-    assert "splits: {type: stratified, train: 0.9, validation: 0.1, test: 0}   # cut from train" in text
+    assert "# validation cut from train, the data has its own test" in text
+    assert "splits: {type: stratified, train: 0.9, validation: 0.1, test: 0}" in text
     recipe = usable(text, tmp_path)
     assert recipe.model.type == "resnet"
     assert isinstance(recipe.data.inputs, dict)
@@ -102,7 +107,10 @@ def test_picture_folders_learn_their_folders(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [(None, "name the column to learn with --target; there are size m2, no, goal"), ("gaol", r"did you mean goal\?")],
+    [
+        (None, "--target 'size m2'   # regression: 18 different numbers\n  --target no   # classi"),
+        ("gaol", "mean goal"),
+    ],
 )
 def test_an_unknown_target_is_a_usage_error(tmp_path: Path, target: str | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -114,3 +122,160 @@ def test_texts_that_are_no_classes_are_refused(tmp_path: Path) -> None:
         new(table(tmp_path / "x.csv", [f"text {row}" for row in range(60)]), target="goal", folder=tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
         new(tmp_path / "none.csv", target="goal")
+
+
+def pictures(folder: Path, names: list[str]) -> list[Path]:
+    files = [folder / name for name in names]
+    for place, file in enumerate(files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 24), 5 * place).save(file)
+    return files
+
+
+def coco(root: Path) -> None:
+    files = pictures(root / "images", [f"{place}.png" for place in range(30)])
+    images = [{"id": k, "file_name": file.name, "width": 32, "height": 24} for k, file in enumerate(files)]
+    notes = [{"id": k, "image_id": k, "category_id": 7, "bbox": [2, 3, 9, 8], "iscrowd": 0} for k in range(30)]
+    tree = {"images": images, "annotations": notes, "categories": [{"id": 7, "name": "cell"}]}
+    (root / "notes.json").write_text(json.dumps(tree))
+
+
+def voc(root: Path) -> None:
+    box = "<xmin>2</xmin><ymin>3</ymin><xmax>11</xmax><ymax>11</ymax>"
+    for file in pictures(root, [f"{place}.png" for place in range(30)]):
+        note = f"<annotation><object><name>cell</name><bndbox>{box}</bndbox></object></annotation>"
+        file.with_suffix(".xml").write_text(note)
+
+
+def yolo(root: Path) -> None:
+    for file in pictures(root / "images", [f"{place}.png" for place in range(30)]):
+        label = root / "labels" / f"{file.stem}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text("0 0.4 0.4 0.2 0.3\n")
+    (root / "classes.txt").write_text("cell\n")
+
+
+def masks(root: Path) -> None:
+    pictures(root / "images", [f"{place}.png" for place in range(30)])
+    for place in range(30):
+        mask = np.zeros((24, 32), np.uint8)
+        mask[:, place % 20 + 4 :] = 255
+        (root / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(root / "masks" / f"{place}.png")
+
+
+@pytest.mark.parametrize(("make", "task"), [(coco, "detection"), (voc, "detection"), (yolo, "detection")])
+def test_annotations_are_recognised(tmp_path: Path, make: Callable[[Path], None], task: str) -> None:
+    (tmp_path / "cells").mkdir()
+    make(tmp_path / "cells")
+    recipe = usable(new(tmp_path / "cells", folder=tmp_path), tmp_path)
+    assert recipe.task.type == task
+    assert not isinstance(recipe.data.source, str | list)
+    assert recipe.data.source.type == make.__name__
+
+
+def test_black_and_white_masks_beside_pictures(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    masks(tmp_path / "cells")
+    recipe = usable(new(tmp_path / "cells", folder=tmp_path), tmp_path)
+    assert recipe.data.target["mask"].options == {"classes": ["background", "object"], "greys": [0, 255]}
+    yolo(tmp_path / "cells")
+    voc(tmp_path / "cells")
+    with pytest.raises(UsageError, match="could be read as voc or yolo or mask_folder"):
+        new(tmp_path / "cells", folder=tmp_path)
+
+
+def recordings(path: Path, *, is_time: bool) -> Path:
+    """Write ten machines of thirty hours, with what they have left."""
+    rows = [(f"m{machine}", hour, machine + np.sin(hour), 30 - hour) for machine in range(10) for hour in range(30)]
+    machine, hour, heat, left = (list(column) for column in zip(*rows, strict=True))
+    times = [f"2024-01-{1 + step // 24:02d} {step % 24:02d}:00:00" for step in hour]
+    strange = [int(step > 27) for step in hour]
+    columns = {"machine": machine, "when": times if is_time else hour, "heat": heat, "left": left, "anomaly": strange}
+    pc.write_csv(pa.table(columns), path)
+    return path
+
+
+def test_recordings_are_windows_and_stay_whole(tmp_path: Path) -> None:
+    path = recordings(tmp_path / "engines.csv", is_time=False)
+    recipe = usable(new(path, target="left", folder=tmp_path), tmp_path)
+    assert not isinstance(recipe.data.source, str | list)
+    assert recipe.data.source.options["by"] == "machine"
+    assert recipe.data.source.options["columns"] == ["heat"]
+    assert recipe.data.splits is not None
+    assert recipe.data.splits.type == "group"  # type: ignore[union-attr]
+    assert isinstance(recipe.data.inputs, dict)
+    assert list(recipe.data.inputs) == ["history"]
+
+
+def test_times_can_be_forecast_or_searched_for_what_is_strange(tmp_path: Path) -> None:
+    path = recordings(tmp_path / "engines.csv", is_time=True)
+    with pytest.raises(UsageError, match=r"--task forecasting   # (.|\n)*--target anomaly   # anomaly"):
+        new(path, folder=tmp_path)
+    recipe = usable(new(path, task="forecasting", folder=tmp_path), tmp_path)
+    assert recipe.task.type == "forecasting"
+    text = new(path, target="anomaly", task="anomaly", folder=tmp_path)
+    assert 'task: {type: anomaly, normal: ["0"]}' in text
+    with pytest.raises(UsageError, match=r"--task forecasting --target heat(.|\n)*--task regression --target heat"):
+        new(path, target="heat", folder=tmp_path)
+
+
+def test_groups_are_not_split(tmp_path: Path) -> None:
+    rows = 200
+    table = {"patient": [f"p{row % 20}" for row in range(rows)], "x": [row % 9 for row in range(rows)]}
+    table["ill"] = [row % 2 for row in range(rows)]
+    pc.write_csv(pa.table(table), tmp_path / "visits.csv")
+    text = new(tmp_path / "visits.csv", target="ill", folder=tmp_path)
+    assert "splits: {type: group, by: patient, train: 0.8, validation: 0.1, test: 0.1, seed: " in text
+    assert "# rows of one patient stay together" in text
+    usable(text, tmp_path)
+
+
+def test_texts_are_written_from_texts(tmp_path: Path) -> None:
+    rows = [f"a man number {row} walks by the sea" for row in range(80)]
+    table = {"en": rows, "de": [f"ein Mann Nummer {row} geht am Meer" for row in range(80)]}
+    pq.write_table(pa.table(table), tmp_path / "pairs.parquet")
+    with pytest.raises(UsageError, match=r"--target en   # sequence_to_sequence: written from de(.|\n)*--target de"):
+        new(tmp_path / "pairs.parquet", folder=tmp_path)
+    recipe = usable(new(tmp_path / "pairs.parquet", target="de", folder=tmp_path), tmp_path)
+    assert isinstance(recipe.data.inputs, dict)
+    assert (list(recipe.data.inputs), recipe.model.type) == (["en"], "encoder_decoder")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "task", "model"),
+    [
+        ("spoken_digits", {}, "classification", "sound_conv"),
+        ("film_nights", {}, "recommendation", "sequential"),
+        ("co2_weekly.csv", {}, "forecasting", "linear_series"),
+        ("made_molecules.csv", {}, "regression", "message_passing"),
+        ("shakespeare.txt", {}, "language_modeling", "gpt"),
+        ("docstrings.csv", {}, "classification", "ngram_bag"),
+        ("digits_canvas", {"target": "mask"}, "segmentation", "unet"),
+        ("penguins.csv", {"task": "clustering"}, "clustering", "cluster_autoencoder"),
+        ("digits.parquet", {"task": "embedding"}, "embedding", "resnet"),
+        ("digits.parquet", {"task": "anomaly"}, "anomaly", "feature_memory"),
+    ],
+)
+def test_the_data_that_come_along(tmp_path: Path, name: str, flags: dict[str, str], task: str, model: str) -> None:
+    recipe = usable(new(DATA / name, folder=tmp_path, **flags), tmp_path)  # type: ignore[arg-type]
+    assert (recipe.task.type, recipe.model.type) == (task, model)
+
+
+def test_a_new_recipe_trains_without_edits(tmp_path: Path) -> None:
+    (tmp_path / "made.yaml").write_text(new(DATA / "penguins.csv", target="species", folder=tmp_path))
+    sets = ["train.epochs=null", "train.steps=2", "train.validate_every=1 epoch", "train.threads=1"]
+    assert train(tmp_path / "made.yaml", out=tmp_path / "run", sets=sets).is_finished
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"task": "detecting"}, r"no such task; did you mean detection\?"),
+        ({"task": "detection"}, "these data are good for .*classification"),
+        ({"target": ["no", "goal"]}, "these data are good for"),
+    ],
+)
+def test_what_does_not_fit_says_what_does(tmp_path: Path, flags: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        new(table(tmp_path / "x.csv", ["a", "b"] * 20), folder=tmp_path, **flags)  # type: ignore[arg-type]
