@@ -21,7 +21,7 @@ from dlw.errors import DlwError, UsageError, did_you_mean
 
 COMMANDS = (
     *("train", "evaluate", "predict", "export", "benchmark", "sweep"),
-    *("recipe", "data", "list", "runs", "doctor"),
+    *("recipe", "data", "list", "runs", "verify", "doctor"),
 )
 
 LATEST = "latest"
@@ -41,6 +41,10 @@ def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
             from dlw.cli.data import data_app
 
             app.add_typer(data_app, name=name)
+        elif name == "runs":
+            from dlw.cli.runs import runs_app
+
+            app.add_typer(runs_app, name=name)
         else:
             app.command(name, cls=PlainCommand)(_command(name))
     return app
@@ -76,10 +80,10 @@ def _command(name: str) -> Callable[..., None]:
             from dlw.cli.list import list_cli
 
             return list_cli
-        case "runs":
-            from dlw.cli.runs import runs_cli
+        case "verify":
+            from dlw.cli.verify import verify_cli
 
-            return runs_cli
+            return verify_cli
         case _:
             assert name == "doctor", name
             from dlw.cli.doctor import doctor_cli
@@ -137,10 +141,12 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _completed(arguments: Sequence[str]) -> list[str]:
-    """Ask for help where nothing is asked, and let `--resume` without a run mean the newest one."""
+    """Ask for help where nothing is asked; `--resume` without a run means the newest one, `runs DIR` lists it."""
     words = [*arguments]
     if words in ([], ["recipe"], ["data"]):
         return [*words, "--help"]
+    if words[0] == "runs" and (len(words) == 1 or words[1] not in ("list", "compare", "--help")):
+        return ["runs", "list", *words[1:]]
     if words[0] == "train" and "--resume" in words:
         place = words.index("--resume") + 1
         if place == len(words) or words[place].startswith("-"):

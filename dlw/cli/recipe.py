@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,10 @@ from dlw.errors import Problem, RecipeError, UsageError, did_you_mean
 recipe_app = typer.Typer(help="Check, show, compare, write and copy recipes.", rich_markup_mode=None, cls=PlainGroup)
 
 Reference = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of an installed one.")]
+
+RecipeOrRun = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe file, the name of an installed one, or a run directory.")
+]
 
 
 @recipe_app.command("check", cls=PlainCommand)
@@ -44,6 +49,7 @@ def check_cli(
         except RecipeError as error:
             problems.extend(error.problems)
             continue
+        _say_each(loaded.notes)
         recipe = loaded.recipe
         found = {"file": str(loaded.file), "name": recipe.name, "task": recipe.task.type, "model": recipe.model.type}
         checked.append(found)
@@ -78,7 +84,9 @@ def show_cli(
         from dlw.recipe.check import load_recipe
         from dlw.recipe.compose import dump, resolve
 
-        tree = resolve(load_recipe(recipe, sets or (), is_sandboxed=sandbox).recipe)
+        loaded = load_recipe(recipe, sets or (), is_sandboxed=sandbox)
+        _say_each(loaded.notes)
+        tree = resolve(loaded.recipe)
     else:
         from dlw.recipe.compose import compose, dump
         from dlw.recipe.find import find_recipe
@@ -87,6 +95,7 @@ def show_cli(
         file = find_recipe(recipe)
         walls = Walls.around(file) if sandbox else None
         composed = compose(file, recipe, sets or (), walls)
+        _say_each(composed.notes)
         if composed.problems:
             raise RecipeError(composed.problems)
         if walls:
@@ -100,28 +109,38 @@ def show_cli(
 
 @recipe_app.command("diff", cls=PlainCommand)
 def diff_cli(
-    first: Reference,
-    second: Reference,
+    first: RecipeOrRun,
+    second: RecipeOrRun,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print in what two recipes differ.
+    """Print in what two recipes, or those of two runs, differ.
 
     \b
     dlw recipe diff digits my.yaml
+    dlw recipe diff runs/digits-1 runs/digits-2
     """
     from dlw.recipe.check import load_recipe
     from dlw.recipe.difference import diff
 
     add_code(code)
-    changes = diff(load_recipe(first), load_recipe(second))
+    left, right = (load_recipe(_of_run(reference)) for reference in (first, second))
+    _say_each([*left.notes, *right.notes])
+    changes = diff(left, right)
     if as_json:
         emit({"differences": [{"path": path, "first": left, "second": right} for path, left, right in changes]})
         return
-    for path, left, right in changes:
-        tell(f"{path}: {_short(left)} -> {_short(right)}")
+    for change in changes:
+        tell(change_text(*change))
     if not changes:
         say("no differences")
+
+
+def _of_run(reference: str) -> str:
+    """Return the resolved recipe where a reference is a run directory."""
+    from dlw.runs.layout import open_run
+
+    return str(open_run(Path(reference)).resolved) if Path(reference).is_dir() else reference
 
 
 @recipe_app.command("schema", cls=PlainCommand)
@@ -199,6 +218,17 @@ def _write_new(out: Path, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise UsageError(f"{out} exists already: choose another name, or remove it first") from None
+
+
+def _say_each(notes: Sequence[str]) -> None:
+    """Tell which keys of an older format were read by their present names."""
+    for note in notes:
+        say(note)
+
+
+def change_text(path: str, left: Any, right: Any) -> str:
+    """Say in one line in what two recipes differ."""
+    return f"{path}: {_short(left)} -> {_short(right)}"
 
 
 def _short(value: Any) -> str:

@@ -33,7 +33,8 @@ from dlw.recipe.compose import Composed, compose, compose_text
 from dlw.recipe.find import find_recipe
 from dlw.recipe.parse import MAX_PROBLEMS, Node, Place
 from dlw.recipe.places import Sandbox
-from dlw.recipe.schema import FORMAT_VERSION, Block, Recipe
+from dlw.recipe.schema import Block, Recipe
+from dlw.recipe.upgrade import FORMAT_VERSION
 
 FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"), ("search",))
 """Sections whose keys the user names: a null there has no default to mean."""
@@ -41,12 +42,16 @@ FREE_KEYS = (("data", "inputs"), ("data", "target"), ("data", "splits"), ("searc
 
 @dataclass(frozen=True)
 class Loaded:
-    """A recipe that is right. `root` is where relative data paths start, `text` the file as written."""
+    """A recipe that is right. `root` is where relative data paths start, `text` the file as written.
+
+    `notes` tell, a line each, which keys of an older format were read by their present names.
+    """
 
     recipe: Recipe
     root: Path
     text: str
     file: Path
+    notes: tuple[str, ...] = ()
 
 
 def load_recipe(reference: str | Path, sets: Sequence[str] = (), *, is_sandboxed: bool = False) -> Loaded:
@@ -60,13 +65,13 @@ def load_recipe(reference: str | Path, sets: Sequence[str] = (), *, is_sandboxed
     recipe = check(composed)
     if walls:
         walls.check(composed.root)
-    return Loaded(recipe, _root(composed, file.parent), composed.text, file)
+    return Loaded(recipe, _root(composed, file.parent), composed.text, file, composed.notes)
 
 
 def load_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Sequence[str] = ()) -> Loaded:
     """Check a recipe given as text whose relative paths start at `folder`."""
     composed = compose_text(text, folder, name, sets)
-    return Loaded(check(composed), _root(composed, folder), composed.text, folder / name)
+    return Loaded(check(composed), _root(composed, folder), composed.text, folder / name, composed.notes)
 
 
 def settings(room: str, block: Block) -> BaseModel:

@@ -22,6 +22,7 @@ from dlw.recipe._refused import names_secret
 from dlw.recipe._show import shown, value_shown
 from dlw.recipe.parse import Node, Place
 from dlw.recipe.places import Sandbox
+from dlw.recipe.upgrade import upgrade
 
 if TYPE_CHECKING:
     from dlw.recipe.schema import Recipe
@@ -41,6 +42,8 @@ class Composed:
     files: tuple[str, ...]
     problems: tuple[Problem, ...]
     broken: frozenset[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    """Keys of an older format that were read by their present names, a line each."""
 
 
 def compose(path: Path, name: str, sets: Sequence[str] = (), walls: Sandbox | None = None) -> Composed:
@@ -60,30 +63,37 @@ def compose_text(text: str, folder: Path, name: str = "recipe.yaml", sets: Seque
 def _finish(
     root: Node, text: str, path: Path, name: str, sets: Sequence[str], walls: Sandbox | None = None
 ) -> Composed:
-    files = [name]
-    root = _extended(root, name, (path.resolve(),), files, walls)
+    files, notes = [name], list[str]()
+    root = _extended(root, name, (path.resolve(),), files, walls, notes)
     problems: list[Problem] = []
     for assignment in sets:
         root = _with_set(root, assignment, problems)
     references = References(root)
     root = references.follow()
-    return Composed(root, text, tuple(files), (*problems, *references.problems), frozenset(references.broken))
+    return Composed(
+        root, text, tuple(files), (*problems, *references.problems), frozenset(references.broken), tuple(notes)
+    )
 
 
-def _extended(root: Node, name: str, chain: tuple[Path, ...], files: list[str], walls: Sandbox | None) -> Node:
+def _extended(
+    root: Node, name: str, chain: tuple[Path, ...], files: list[str], walls: Sandbox | None, notes: list[str]
+) -> Node:
     """Lay a recipe over the files that it extends; `chain` are the files being read, to find a circle."""
+    root = upgrade(root, notes)
     entry = root.value.get("extends")
     root = replace(root, value={key: node for key, node in root.value.items() if key != "extends"})
     if entry is None or entry.value is None:
         return root
     merged: Node | None = None
     for link in entry.value if isinstance(entry.value, list) else [entry]:
-        layer = _linked(link, name, chain, files, walls)
+        layer = _linked(link, name, chain, files, walls, notes)
         merged = layer if merged is None else merge(merged, layer)
     return (merge(merged, root) if merged else root) or root
 
 
-def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str], walls: Sandbox | None) -> Node:
+def _linked(
+    link: Node, name: str, chain: tuple[Path, ...], files: list[str], walls: Sandbox | None, notes: list[str]
+) -> Node:
     if not isinstance(link.value, str) or not link.value or "\0" in link.value:
         _refuse(link, f"expected a file name, got {value_shown(link.value)}")
     target = link.origin / link.value
@@ -101,7 +111,7 @@ def _linked(link: Node, name: str, chain: tuple[Path, ...], files: list[str], wa
         _refuse(link, f"no such file: {shown_name}{hint}; paths start at the recipe's own folder")
     files.append(shown_name)
     layer, _ = parse.read_file(target, shown_name)
-    return _extended(layer, shown_name, (*chain, target.resolve()), files, walls)
+    return _extended(layer, shown_name, (*chain, target.resolve()), files, walls, notes)
 
 
 def _refuse(node: Node, message: str) -> None:

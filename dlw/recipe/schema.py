@@ -19,8 +19,6 @@ from pydantic import (
     model_validator,
 )
 
-FORMAT_VERSION = 1
-
 DEFAULT_EPOCHS = 10
 """Passes over the training split where a recipe says neither epochs nor steps."""
 

@@ -41,6 +41,11 @@ class Run:
         return self.folder / "environment.json"
 
     @property
+    def manifest(self) -> Path:
+        """The sha256 of recipe, fields and data."""
+        return self.folder / "manifest.json"
+
+    @property
     def metrics(self) -> Path:
         """The journal: one JSON object a line."""
         return self.folder / "metrics.jsonl"
@@ -149,7 +154,7 @@ def _create_at(out: Path) -> Run:
         if disk.is_locked(run.lock):
             raise RunInUseError(f"--out {out} is in use by another training: choose another folder")
         # The recipe is written last: a training that was killed before leaves only these behind, so begin again.
-        early = (run.lock, run.folder / ".cache", run.log, run.checkpoints, run.fields, run.resolved)
+        early = (run.lock, run.folder / ".cache", run.log, run.checkpoints, run.fields, run.resolved, run.manifest)
         others = set(disk.names(out)) - {path.name for path in early}
         has_begun = any(not name.startswith(disk.TEMPORARY) for name in others)
         if has_begun or (run.checkpoints.is_dir() and disk.names(run.checkpoints)):

@@ -65,7 +65,7 @@ def row_codes(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> dict[st
 def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
     import pyarrow as pa
 
-    plain = [_plain(part) for part in parts]
+    plain = [plain_values(part) for part in parts]
     kinds = {part.type for part in plain}
     if len(kinds) > 1:  # tables that were read apart: 1 is 1.0
         is_number = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
@@ -73,7 +73,7 @@ def _value_codes(parts: Sequence[pa.ChunkedArray]) -> np.ndarray:
     return to_codes(pa.chunked_array([chunk for part in plain for chunk in part.chunks]))[0] + 1
 
 
-def _plain(part: pa.ChunkedArray) -> pa.ChunkedArray:
+def plain_values(part: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return values that can be told apart: contents of pictures, digests of number lists, the text of other lists."""
     import pyarrow as pa
 

@@ -24,7 +24,9 @@ from dlw.recipe.schema import Recipe
 from dlw.runs import disk, environment, store
 from dlw.runs.journal import Journal
 from dlw.runs.layout import Run
+from dlw.runs.seal import write_seal
 from dlw.specs import Arrays
+from dlw.verbs import _digests
 from dlw.verbs._fitted import Fitted, fit
 from dlw.verbs._pinned import pinned
 from dlw.verbs._rows import load_tables, resolve_inputs
@@ -66,6 +68,8 @@ def begin(
     The recipe as written comes last: with it the run can be continued, without it `train` begins again.
     """
     loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
+    for note in loaded.notes:
+        listener.line(note)
     cache = cache_of(run, team)
     tables = load_tables(loaded.recipe, loaded.root, cache, listener)
     check_columns(loaded.recipe.evaluate.slices, tables["train"].column_names, "evaluate.slices:")
@@ -73,14 +77,20 @@ def begin(
     recipe = pinned(recipe, loaded.root)
     fitted = fit(recipe, tables["train"], listener)
     disk.write_json(run.fields, fitted.to_json())
-    disk.write_atomic(run.resolved, dump(resolve(recipe)).encode())
-    disk.write_atomic(run.recipe, loaded.text.encode())
+    resolved, written = dump(resolve(recipe)).encode(), loaded.text.encode()
+    disk.write_atomic(run.resolved, resolved)
+    contents = {run.recipe: written, run.resolved: resolved, run.fields: run.fields.read_bytes()}
+    data = _digests.describe(recipe.data.source, loaded.root, tables)
+    write_seal(run, {file.name: content for file, content in contents.items()}, data)
+    disk.write_atomic(run.recipe, written)
     return Session(run, recipe, fitted, tables, cache, team)
 
 
 def reopen(run: Run, listener: Listener, team: Team | None = None) -> Session:
     """Read recipe, data and fitted fields of an existing run; nothing is fitted again."""
     loaded = load_recipe(run.resolved)
+    for note in loaded.notes:
+        listener.line(note)
     cache = cache_of(run, team)
     tables = load_tables(loaded.recipe, loaded.root, cache, listener)
     return Session(run, loaded.recipe, read_fitted(run), tables, cache, team)

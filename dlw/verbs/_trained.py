@@ -58,6 +58,8 @@ def open_trained(
     listener = listener or Silent()
     run = open_run(folder)
     loaded = load_recipe(run.resolved)
+    for note in loaded.notes:
+        listener.line(note)
     fitted = read_fitted(run)
     saved = store.load(run, which, listener)
     _refuse_other_code(saved)

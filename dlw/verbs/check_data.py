@@ -32,6 +32,8 @@ def check_data(
     """Read the recipe's data as `train` would and return what was found; DataError where it could not be trained on."""
     listener = listener or Silent()
     loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
+    for note in loaded.notes:
+        listener.line(note)
     recipe = loaded.recipe.model_copy(update={"data": loaded.recipe.data.model_copy(update={"strict": False})})
     with tempfile.TemporaryDirectory(prefix="dlw-data-") as cache:
         tables = load_tables(recipe, loaded.root, Path(cache), Silent())

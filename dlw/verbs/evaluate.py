@@ -18,7 +18,7 @@ from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Recipe
 from dlw.specs import Arrays, Outcome
-from dlw.verbs import _groups, _protocol, _reliability, _requirements, _slices
+from dlw.verbs import _digests, _groups, _outcomes, _protocol, _reliability, _requirements, _slices
 from dlw.verbs._answers import answered, encoded_for
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
@@ -273,7 +273,19 @@ def _write(trained: Trained, judged: Judged, evaluation: Evaluation) -> None:
     folder = trained.run.evaluation(judged.split)
     write_json(folder / "metrics.json", evaluation.to_json())
     write_atomic(folder / "predictions.parquet", table_bytes(_predictions(trained, judged), ".parquet"))
+    write_atomic(folder / _outcomes.FILE, _outcomes.to_bytes(judged.outcome, _row_digests(judged)))
     write_atomic(folder / "report.html", report(trained, judged, evaluation).encode())
+
+
+def _row_digests(judged: Judged) -> dict[str, str]:
+    """Return the sha256 of each column of the judged rows; lists are left out, whose length a recipe may choose."""
+    from pyarrow import types
+
+    from dlw.columns import is_list
+
+    kinds = {name: judged.table.schema.field(name).type for name in judged.table.column_names}
+    plain = [name for name, kind in kinds.items() if not (is_list(kind) or types.is_null(kind))]
+    return _digests.of_columns(judged.kept(plain), plain)
 
 
 def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:
