@@ -105,6 +105,7 @@ def _sizes(facts: Facts, made: Draft, train: pa.Table) -> Sizes:
         seconds=measuring.seconds(train[sounds[0]], sounds[0]) if sounds else 0.0,
         targets=targets,
         steps=int(length or 30) if series else 1,
+        is_log=facts.log is not None,
     )
 
 

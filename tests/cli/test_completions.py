@@ -41,7 +41,8 @@ def test_every_option_has_help() -> None:
         (["export", "x", "--format", "on"], {"onnx"}),
         (["list", "mo"], {"models"}),
         (["train", "mi"], {"mine.yaml"}),
-        (["runs", "mi"], {"mine.yaml"}),
+        (["runs", ""], {"list", "compare"}),
+        (["runs", "list", "mi"], {"mine.yaml"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

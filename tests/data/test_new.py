@@ -220,6 +220,17 @@ def test_times_can_be_forecast_or_searched_for_what_is_strange(tmp_path: Path) -
         new(path, target="heat", folder=tmp_path)
 
 
+def test_ratings_are_told_from_users_and_items(tmp_path: Path) -> None:
+    rows = [(user, item, (user * item) % 5 + 1) for user in range(20) for item in range(user % 3, 20, 3)]
+    columns = dict(zip(("user_id", "movie_id", "rating"), map(list, zip(*rows, strict=True)), strict=True))
+    pc.write_csv(pa.table(columns), tmp_path / "log.csv")
+    assert "task: recommendation" in new(tmp_path / "log.csv", folder=tmp_path)
+    recipe = usable(new(tmp_path / "log.csv", target="rating", folder=tmp_path), tmp_path)
+    assert recipe.model.type == "factorization"
+    assert isinstance(recipe.data.inputs, dict)
+    assert {block.type for block in recipe.data.inputs.values()} == {"category"}
+
+
 def test_groups_are_not_split(tmp_path: Path) -> None:
     rows = 200
     table = {"patient": [f"p{row % 20}" for row in range(rows)], "x": [row % 9 for row in range(rows)]}

@@ -14,6 +14,7 @@ from dlw.verbs._new.sizing import Network, Sizes, length
 
 SECONDS_HEARD, SECONDS_WRITTEN = 20_000, 30_000
 TABLE_STEPS, TEXTS_SEEN, MOLECULES_SEEN, SERIES_SEEN, HISTORIES_SEEN = 1000, 60_000, 60_000, 15_000, 16_000
+RATINGS_SEEN = 2_000_000
 SKEWED = 1.0
 """Skewness above which positive numbers are learned by their logarithm."""
 UNEVEN = 0.15
@@ -49,6 +50,8 @@ def network(task: str, inputs: Mapping[str, Mapping[str, Any]], sizes: Sizes) ->
         return _strange(sizes, kinds)
     if task == "embedding":
         return pictures.compared(sizes) if "image" in kinds else _compared(sizes)
+    if sizes.is_log and task in ("classification", "regression"):
+        return _asked(_rated(sizes), task, sizes)
     chosen = by_task.get(task) or next((make for kind, make in by_kind.items() if kind in kinds), _table)
     return _asked(chosen(sizes), task, sizes)
 
@@ -146,6 +149,15 @@ def _table(sizes: Sizes) -> Network:
         optimizer={"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
         train=length(TABLE_STEPS * batch_size, sizes, batch_size, 5, 40, ema_decay=0.99),
         notes={"model": "eight networks that share most weights and answer together (TabM)"},
+    )
+
+
+def _rated(sizes: Sizes) -> Network:
+    return Network(
+        model={"type": "factorization", "width": 64, "hidden": 64, "dropout": 0.5},
+        optimizer={"type": "adamw", "lr": 3e-3, "weight_decay": 1.0},
+        train=length(RATINGS_SEEN, sizes, 512, 2, 40, ema_decay=0.995),
+        notes={"model": "a vector for each user and item; their products tell the rating"},
     )
 
 

@@ -25,6 +25,7 @@ class Sizes:
     seconds: float = 0.0
     targets: tuple[Column, ...] = ()
     steps: int = 1
+    is_log: bool = False
 
 
 @dataclass(frozen=True)
