@@ -8,8 +8,8 @@ _dlw() {
             continue
         elif [[ -z $command ]]; then
             command="$word"
-        elif [[ $command == recipe ]]; then
-            command="recipe $word"
+        elif [[ " recipe data runs " == *" $command "* ]]; then
+            command="$command $word"
         fi
     done
     case "$previous" in

@@ -116,8 +116,8 @@ _dlw() {
             continue
         elif [[ -z $command ]]; then
             command="$word"
-        elif [[ $command == recipe ]]; then
-            command="recipe $word"
+        elif [[ " @GROUPS@ " == *" $command "* ]]; then
+            command="$command $word"
         fi
     done
     case "$previous" in
@@ -159,7 +159,9 @@ def _bash(root: Command) -> str:
         files = " files=1" if command.takes_files else ""
         commands.append(f'        "{command.path}") words="{words}" options="{options}"{files} ;;')
     values = [f"        {'|'.join(names)}) {offer}return ;;" for offer, names in offers.items()]
+    groups = " ".join(command.path for command in root.subcommands if command.subcommands)
     text = _BASH.replace("@VALUES@", "\n".join(values)).replace("@COMMANDS@", "\n".join(commands))
+    text = text.replace("@GROUPS@", groups)
     return _HEADER + "\n" + text.lstrip("\n")
 
 

@@ -42,6 +42,7 @@ def test_every_option_has_help() -> None:
         (["list", "mo"], {"models"}),
         (["train", "mi"], {"mine.yaml"}),
         (["runs", ""], {"list", "compare"}),
+        (["data", "check", "--sand"], {"--sandbox"}),
         (["runs", "list", "mi"], {"mine.yaml"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

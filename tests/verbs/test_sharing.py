@@ -18,6 +18,7 @@ from dlw.runs.layout import open_run
 from dlw.runs.steps import saved_steps, step_folder
 from dlw.specs import Outcome
 from dlw.verbs import _digests, _outcomes
+from dlw.verbs._bundle import file_entry
 from dlw.verbs.compare import compare, exact_p
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.train import train
@@ -193,6 +194,21 @@ def test_one_bit_is_found(
         assert run(["verify", str(copied / "one"), "-q"]) == code
     out, err = capsys.readouterr()
     assert what in out + err
+
+
+def test_exports_are_checked(copied: Path) -> None:
+    folder = copied / "one" / "exports" / "onnx"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"weights")
+    manifest = {"bundle": 1, "name": "x", "format": "onnx", "task": {}, "inputs": {}, "answers": {}, "step": 1}
+    files = {"model.onnx": file_entry(b"weights")}
+    (folder / "bundle.json").write_text(json.dumps({**manifest, "files": files}))
+    found = verify(copied / "one")
+    assert ("export onnx", "same") in [(check.what, check.state) for check in found.checks]
+    (folder / "model.onnx").write_bytes(b"Weights")
+    found = verify(copied / "one")
+    assert found.exit_code == 4
+    assert found.checks[-2].problems == (f"{folder / 'model.onnx'}: checksum differs",)
 
 
 def test_data_that_are_gone_are_not_here(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
