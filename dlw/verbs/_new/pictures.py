@@ -86,7 +86,7 @@ def strange(sizes: Sizes) -> Network:
     if is_small:
         model: dict[str, Any] = {"type": "feature_memory", "widths": [32, 64], "depths": [1, 1]}
     else:
-        model = {"type": "place_gaussians", "filters": 24, "scales": 4, "cell": 8, "shrink": 0.1}
+        model = {"type": "place_gaussians", "filters": 24, "scales": 4, "cell": 8, "standardise": "picture"}
     return Network(
         model=model,
         optimizer={"type": "adamw"},
