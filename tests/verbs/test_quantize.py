@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +62,28 @@ def test_the_bundle_holds_whole_numbers_and_the_figures(run: Path, small: Export
     assert json.loads((small.folder / "bundle.json").read_text())["quantized"] == "int8"
     assert "int8" in (small.folder / "README.md").read_text()
     assert small.to_json()["quantized"] == found
-    assert {path.name for path in small.folder.parent.iterdir()} == {"onnx_int8"}
+    assert not [path.name for path in small.folder.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_openvino_holds_whole_numbers_too_without_torch_and_without_a_word_to_its_makers(
+    run: Path, small: Exported
+) -> None:
+    exported = export(run, format="openvino", quantize="int8", limits=LOOSE)
+    assert exported.folder == run / "exports" / "openvino_int8"
+    assert 'element_type="i8"' in (exported.folder / "model.xml").read_text()
+    program = (
+        "import json, sys\nfrom pathlib import Path\nimport numpy as np\nfrom dlw.verbs._bundle import open_bundle\n"
+        f"answer = open_bundle(Path({str(exported.folder)!r}), 1).answer\n"
+        "(found,) = answer({'picture': np.arange(192, dtype=np.uint8).reshape(1, 3, 8, 8)}).values()\n"
+        "print(json.dumps([found.tolist(), 'torch' in sys.modules, sys.modules['openvino_telemetry']]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found, imports_torch, telemetry = json.loads(done.stdout)
+    picture = np.arange(192, dtype=np.uint8).reshape(1, 3, 8, 8)
+    (wanted,) = open_bundle(small.folder).answer({"picture": picture}).values()
+    np.testing.assert_allclose(found, wanted, atol=0.02)
+    assert not imports_torch
+    assert telemetry is None, "the package that sends messages is never imported"
 
 
 def test_the_weights_leave_room_for_sums_of_16_bits(small: Exported) -> None:
