@@ -127,7 +127,7 @@ def _draw_figures(result: Any) -> None:
 def _draw_side_by_side(result: Any) -> None:
     """One row for each artifact or recipe, one column for each figure."""
     units = {found.name: found.unit for found in result.figures}
-    plain = ("score", "minutes")
+    plain = ("score",)
     heads = [f"{name} ({unit})" if unit and name not in plain else name for name, unit in units.items()]
     trials = {trial.recipe: trial for trial in result.trials}
     told = ("metric", "", "claims") if trials else ()

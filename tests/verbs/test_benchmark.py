@@ -245,7 +245,7 @@ def test_a_suite_goes_on_and_says_who_falls_short(tmp_path: Path) -> None:
     assert "did you mean mlp" in told["wrong"]
     assert "minutes <= 60: " in told["met"]
     figures = {(found.of, found.name) for found in result.figures}
-    assert figures == {(of, name) for of in ("met", "short") for name in ("score", "minutes", "memory")}
+    assert figures == {(of, name) for of in ("met", "short") for name in ("score", "minutes", "processor", "memory")}
     assert len(json.loads((tmp_path / "kept.json").read_text())["trials"]) == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "kept.json", "people.csv", "recipes"]
 
