@@ -125,7 +125,9 @@ def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleTyp
     """Return a fault's message with what somebody may have meant."""
     *section, last = fault.path or ("",)
     if fault.kind == "unknown":
-        owner = next((path for path in plugins if tuple(section[: len(path)]) == path and path != ("export",)), None)
+        owner = next(
+            (path for path in plugins if tuple(section[: len(path)]) == path and tuple(section) != ("export",)), None
+        )
         model: type[BaseModel] = plugins[owner].Settings if owner else Recipe
         start = len(owner) if owner else 0
         own = list(fault.known or _validate.section(model, section[start:], _at(tree, section[:start])))

@@ -118,6 +118,11 @@ def test_values_arrive_with_their_types() -> None:
             "8:47: data.inputs.sex.mincount: unknown key; did you mean min_count?",
         ),
         ("format: onnx", "format: onnx, opsett: 18", "17:24: export.opsett: unknown key; did you mean opset?"),
+        (
+            "format: onnx",
+            "quantize: {type: int8, max_scor_loss: 1}",
+            "17:33: export.quantize.max_scor_loss: unknown key; did you mean max_score_loss?",
+        ),
         ("seed: 42", "zzzzzzzz: 42", "4:1: zzzzzzzz: unknown key; keys here: recipe, name, task, seed"),
         # B07: missing keys
         ("name: census\n", "", "1:1: name: is required; for example `name: my-first-run`"),
