@@ -13,7 +13,9 @@ from dlw.verbs._new.columns import Column
 from dlw.verbs._new.sizing import Network, Sizes, length
 
 SECONDS_HEARD, SECONDS_WRITTEN = 20_000, 30_000
-TABLE_STEPS, TEXTS_SEEN, MOLECULES_SEEN, SERIES_SEEN, HISTORIES_SEEN = 1000, 60_000, 60_000, 15_000, 16_000
+TABLE_STEPS, TEXTS_SEEN, MOLECULES_SEEN, HISTORIES_SEEN = 1000, 60_000, 60_000, 16_000
+STEPS_SEEN = 2_400_000
+"""Steps of all series read."""
 RATINGS_SEEN = 2_000_000
 SKEWED = 1.0
 """Skewness above which positive numbers are learned by their logarithm."""
@@ -123,11 +125,10 @@ def _molecules(sizes: Sizes) -> Network:
 
 
 def _series(sizes: Sizes) -> Network:
-    seen = SERIES_SEEN * max(1.0, 30 / sizes.steps) * (2 if sizes.rows > 5000 else 1)
     return Network(
         model={"type": "series_conv", "width": 32, "depth": 3, "dropout": 0.2},
         optimizer={"type": "adamw", "lr": 3e-3, "weight_decay": 0.05},
-        train=length(seen, sizes, 32 if sizes.rows < 2000 else 256, 4, 60, ema_decay=0.98),
+        train=length(STEPS_SEEN / sizes.steps, sizes, 32 if sizes.rows < 2000 else 256, 2, 60, ema_decay=0.98),
         task={"label_smoothing": 0.1},
     )
 
