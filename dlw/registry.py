@@ -21,7 +21,7 @@ from dlw.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters")
+ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters", "explainers")
 
 _code_files: dict[tuple[str, str], Path] = {}
 

@@ -13,20 +13,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dlw"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_recipes" not in path.parts)
-PLUGIN_ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters")
+PLUGIN_ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters", "explainers")
 SHELVES = (
     ("errors",),
     ("specs", "columns", "ragged", "molecules", "packing", "local_files", "ranks", "registry", "progress", "__init__"),
     ("recipe", "metrics", "search"),
     ("sources", "fields", "augment", "models", "tasks", "runs", "splits"),
-    ("engine", "exporters", "baselines"),
+    ("engine", "exporters", "explainers", "baselines"),
     ("verbs",),
     ("cli",),
     ("__main__",),
 )
 LEVEL = {room: level for level, rooms in enumerate(SHELVES) for room in rooms}
 MAY_NAME_PLUGINS = ("verbs", "recipe", "cli")
-TORCH_ROOMS = ("engine", "models", "augment", "tasks", "exporters")
+TORCH_ROOMS = ("engine", "models", "augment", "tasks", "exporters", "explainers")
 """Rooms whose `_private` files (or, in engine, every file) may import torch at the top."""
 
 BANNED_CALLS = {
@@ -147,7 +147,8 @@ def test_torch_is_imported_at_the_top_only_where_tensors_live(path: Path) -> Non
     room = _room(path)
     if room == "engine" or (room in TORCH_ROOMS and path.stem.startswith("_")):
         return
-    heavy = {"torch", "torchmetrics", "onnx", "onnxscript", "sklearn", "datasets", "scipy", "pandas", "matplotlib"}
+    heavy = {"torch", "torchmetrics", "onnx", "onnxscript", "sklearn", "datasets"}
+    heavy |= {"scipy", "pandas", "matplotlib", "captum"}
     found = {name.partition(".")[0] for name in _top_level_imports(_tree(path))} & heavy
     assert not found, f"{_name(path)} imports {', '.join(found)} when it is imported"
 

@@ -86,6 +86,7 @@ def _option(item: Any) -> Option:
     longest = max(item.opts, key=len)
     values = {"--split": ("train", "validation", "test"), "--device": ("auto", "cpu", "cuda", "mps")}
     values["--format"] = tuple(registry.names("exporters"))
+    values["--method"] = values["--explain"] = tuple(registry.names("explainers"))
     return Option(
         names=tuple(item.opts),
         help=(item.help or "").replace("\n", " ").rstrip("."),

@@ -6,6 +6,7 @@ Commands import their verbs when they run, so that help and typos are answered a
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -20,12 +21,12 @@ from dlw.cli.screen import finish, prepare_streams, tell
 from dlw.errors import DlwError, UsageError, did_you_mean
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "export", "benchmark", "sweep"),
+    *("train", "evaluate", "predict", "explain", "export", "benchmark", "sweep"),
     *("recipe", "data", "list", "runs", "verify", "doctor"),
 )
 
-LATEST = "latest"
-"""What `--resume` without a run becomes."""
+LATEST, AUTO = "latest", "auto"
+"""What `--resume` without a run and `--explain` without a method become."""
 
 
 def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
@@ -64,6 +65,10 @@ def _command(name: str) -> Callable[..., None]:
             from dlw.cli.predict import predict_cli
 
             return predict_cli
+        case "explain":
+            from dlw.cli.explain import explain_cli
+
+            return explain_cli
         case "export":
             from dlw.cli.export import export_cli
 
@@ -141,7 +146,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _completed(arguments: Sequence[str]) -> list[str]:
-    """Ask for help where nothing is asked; `--resume` without a run means the newest one, `runs DIR` lists it."""
+    """Ask for help where nothing is asked; say what `--resume` and `--explain` mean alone; `runs DIR` lists it."""
     words = [*arguments]
     if words in ([], ["recipe"], ["data"]):
         return [*words, "--help"]
@@ -151,6 +156,10 @@ def _completed(arguments: Sequence[str]) -> list[str]:
         place = words.index("--resume") + 1
         if place == len(words) or words[place].startswith("-"):
             words.insert(place, LATEST)
+    if words[0] == "predict" and "--explain" in words:
+        place = words.index("--explain") + 1
+        if place == len(words) or not re.fullmatch(r"[a-z_]+", words[place]) or os.path.exists(words[place]):
+            words.insert(place, AUTO)
     return words
 
 

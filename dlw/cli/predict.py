@@ -10,11 +10,13 @@ import typer
 
 from dlw.cli._conversation import converse
 from dlw.cli._devices import run_together, several
+from dlw.cli.explain import draw_reasons, reasons_for, refuse_stdin
 from dlw.cli.options import AsJson, Code, Devices, Quiet, Threads, add_code, whole
 from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table, tell
 from dlw.ranks import is_first
 
 if TYPE_CHECKING:
+    from dlw.verbs.explain import RowReasons
     from dlw.verbs.predict import Predictions
 
 Inputs = Annotated[
@@ -42,6 +44,13 @@ Keep = Annotated[
 Draws = Annotated[
     Path | None,
     typer.Option("--draw", metavar="FOLDER", help="Draw the answers over pictures (PNG) or series (SVG)."),
+]
+Explain = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[METHOD]",
+        help="Say why, too, as `dlw explain` does; alone: by the first method that fits. --draw draws the reasons.",
+    ),
 ]
 Interactive = Annotated[
     bool, typer.Option("--interactive", help="Write texts for what you type, line by line; an empty line ends it.")
@@ -73,6 +82,7 @@ def predict_cli(
     tiled: Tiled = False,
     sets: Style = None,
     interactive: Interactive = False,
+    explain: Explain = None,
     threads: Threads = None,
     devices: Devices = None,
     code: Code = None,
@@ -80,15 +90,13 @@ def predict_cli(
     quiet: Quiet = False,
 ) -> None:
     """Answer for new rows: tables, pictures or texts. A model of one text reads lines of text from stdin.
-
     On a terminal the first answers are shown as a table; a pipe gets all of them as CSV.
 
     \b
     dlw predict runs/digits-1 digit.png
     dlw predict runs/adult-1/exports/onnx people.csv -o answers.csv
     dlw predict runs/camvid-1 street/ -o streets.parquet --draw drawn/
-    dlw predict runs/omniglot-1 letter.png --index letters/
-    dlw predict runs/sst2-1 --text "a quiet, moving film"
+    dlw predict runs/sst2-1 --text "a quiet, moving film" --explain
     dlw predict runs/play-1 --text "ROMEO:" -s temperature=0.7
     """
     from dlw.cli.terminal import Terminal
@@ -99,9 +107,10 @@ def predict_cli(
         raise typer.Exit(run_together(context.obj, processes, reads_stdin=interactive or "-" in (inputs or ())))
     add_code(code)
     number = whole("--threads", threads)
-    beside = (inputs, output, keep, draws, index, tiled, as_json)
+    beside = (inputs, output, keep, draws, index, tiled, explain, as_json)
     if converse(target, text or (), sets or (), number, is_asked=interactive, is_alone=not any(beside)):
         return
+    refuse_stdin(inputs or (), explain)
     with Terminal(quiet) as listener, together(listener) as team:
         result = predict(
             target,
@@ -109,7 +118,7 @@ def predict_cli(
             text=text or (),
             output=output,
             keep=keep or (),
-            draw=draws,
+            draw=None if explain else draws,
             index=index or (),
             matches=whole("--matches", matches, high=10**6) or 0,
             is_tiled=tiled,
@@ -118,8 +127,20 @@ def predict_cli(
             listener=listener,
             team=team,
         )
-    if is_first():
-        emit(result.to_json()) if as_json else _draw(result)
+        reasons = reasons_for(target, inputs or (), text or (), explain, draws, listener)
+    _show(result, reasons, as_json)
+
+
+def _show(result: Predictions, reasons: RowReasons | None, as_json: bool) -> None:
+    """The answers, then their reasons; as one object where JSON is asked for; of several processes, by the first."""
+    if not is_first():
+        return
+    if as_json:
+        emit(result.to_json() | ({"reasons": reasons.to_json()} if reasons else {}))
+        return
+    _draw(result)
+    if reasons:
+        draw_reasons(reasons)
 
 
 def _draw(result: Predictions) -> None:

@@ -16,7 +16,7 @@ from dlw import registry
 
 BEGIN = "<!-- reference: written by `python -m dlw.cli.reference` -->"
 END = "<!-- end of the reference -->"
-_ROOMS_WITH_OPTIONS = ("sources", "fields", "augment", "models", "tasks", "exporters")
+_ROOMS_WITH_OPTIONS = ("sources", "fields", "augment", "models", "tasks", "exporters", "explainers")
 _ROOMS_WITH_SECTIONS = ("exporters",)
 """Rooms whose plug-ins have options below options of their own."""
 _ROOMS_OF_NAMES = ("metrics", "baselines")
@@ -27,6 +27,7 @@ _PLACES = {
     "models": "`model: {type: NAME, ...}`",
     "tasks": "`task: {type: NAME, ...}`",
     "exporters": "`export: {format: NAME, ...}`",
+    "explainers": "`dlw explain RUN --method NAME -s OPTION=VALUE`; no part of a recipe",
     "metrics": "`evaluate.metrics: [NAME]`",
     "baselines": "chosen by the task and the inputs",
 }

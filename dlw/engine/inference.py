@@ -49,6 +49,14 @@ def activate(out: Tensor, task: Task) -> dict[str, Tensor]:
     return task.conclude({name: answer.unflatten(0, (-1, members)).mean(dim=1) for name, answer in answers.items()})
 
 
+def scores(out: Tensor, task: Task, place: int) -> Tensor:
+    """Return the number [B] that the task explains; members of an ensemble are averaged."""
+    out = out.float()
+    if not _has_members(out, task):
+        return task.score(out, place)
+    return task.score(out.flatten(0, 1), place).unflatten(0, (-1, out.shape[1])).mean(dim=1)
+
+
 def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
     """Return the loss of each row [B]; members of an ensemble learn one by one, their losses are averaged."""
     out = out.float()

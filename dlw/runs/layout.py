@@ -75,6 +75,11 @@ class Run:
         """The file whose OS lock the training holds."""
         return self.folder / ".lock"
 
+    @property
+    def explanations(self) -> Path:
+        """Reasons for answers, and what each input is worth."""
+        return self.folder / "explanations"
+
     def evaluation(self, split: str) -> Path:
         """The folder of the scores on one split."""
         return self.folder / "evaluation" / _plain("split", split)

@@ -14,6 +14,7 @@ Shape legend: B rows, K outputs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -33,6 +34,19 @@ class TaskSettings(BaseModel):
     """Base of every task's Settings: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What of a task's answers can be explained: one number of any size for each name.
+
+    `unit` says in words what the number is. Where `is_choice`, one of the names is the answer, and the number of the
+    answer is explained unless another is named.
+    """
+
+    names: tuple[str, ...]
+    unit: str
+    is_choice: bool
 
 
 class Task(Protocol):
@@ -101,6 +115,15 @@ class Task(Protocol):
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Turn answers into the columns of the prediction table, one value per row in each."""
         ...
+
+    @property
+    def explained(self) -> Explained | None:
+        """Say what `score` can be asked for; None where the answers are no single numbers."""
+        return None
+
+    def score(self, out: Tensor, place: int) -> Tensor:
+        """Return [B]: the number of one of the names that are `explained`, from the network's output [B, K]."""
+        return out[:, place].float()
 
     def layers(self, answers: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """Return what `draw` draws of each row, as an Outcome's prediction; None where nothing lies on the picture."""

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from dlw.errors import DataError, did_you_mean
 from dlw.specs import FieldSpec, Outcome, OutputSpec
-from dlw.tasks._base import Task, TaskSettings
+from dlw.tasks._base import Explained, Task, TaskSettings
 from dlw.tasks._calibration import TINY, best_temperature, cheapest_threshold, tempered
 from dlw.tasks._constants import Constant, like
 
@@ -29,6 +29,8 @@ TARGETS = {"category": ("classes",), "labels": ("labels",)}
 OUTPUT = "vector"
 FOUND_BY = {"threshold": "costs", "temperature": "calibrate"}
 
+LOG_ODDS = "log-odds"
+"""What reasons are given for: before the temperature, which divides them all."""
 MAX_PROBABILITY_COLUMNS = 100
 """With more classes than this, predictions hold `label` and `probability` only."""
 
@@ -156,6 +158,18 @@ class ClassTask(Task):
             costs=_costs(self.settings),
         )
 
+    @property
+    def explained(self) -> Explained:
+        """Each class has its log-odds, which go on to rise where a probability has come near 1."""
+        return Explained(self.labels, LOG_ODDS, is_choice=True)
+
+    def score(self, out: Tensor, place: int) -> Tensor:
+        """Return log p - log(1 - p) of a class [B]: its logit less the soft maximum of the others."""
+        import torch
+
+        others = torch.cat([out[:, :place], out[:, place + 1 :]], dim=1)
+        return out[:, place].float() - others.float().logsumexp(1)
+
     def calibrate(self, outcome: Outcome) -> Found:
         """Return the temperature and the threshold that are asked for."""
         found, outcome = _find_temperature(self.settings, outcome)
@@ -230,6 +244,11 @@ class LabelsTask(Task):
             thresholds=_thresholds(self.settings.threshold, self.labels),
             costs=_costs(self.settings),
         )
+
+    @property
+    def explained(self) -> Explained:
+        """Each label has its log-odds, which are its logit."""
+        return Explained(self.labels, LOG_ODDS, is_choice=True)
 
     def calibrate(self, outcome: Outcome) -> Found:
         """Return the temperature and the thresholds that are asked for."""

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from dlw.errors import DataError
 from dlw.specs import FieldSpec, Outcome, OutputSpec
-from dlw.tasks._base import Task, TaskSettings
+from dlw.tasks._base import Explained, Task, TaskSettings
 from dlw.tasks._constants import Constant
 from dlw.tasks._levels import Level, check_levels, middle
 
@@ -103,6 +103,15 @@ class RegressionTask(Task):
         if self.levels:
             return Outcome("quantiles", np.asarray(answers["quantiles"], np.float64), truth, self.columns, self.levels)
         return Outcome("values", np.asarray(answers["values"], np.float64), truth, self.columns)
+
+    @property
+    def explained(self) -> Explained:
+        """Each target has its value."""
+        return Explained(self.columns, "value", is_choice=False)
+
+    def score(self, out: Tensor, place: int) -> Tensor:
+        """Return the value of a target [B], of quantiles the middle one."""
+        return self.activate(out)["values"][:, place]
 
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return one column per target, and with quantiles `<target>_q<percent>` for each level."""

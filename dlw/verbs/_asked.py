@@ -49,5 +49,5 @@ def only_text(fitted: Fitted) -> str | None:
 
 def name_of(piece: Piece, row: int) -> str:
     """Return a name for what is drawn of a row: its file's, with the row where the file is a table."""
-    stem = Path(piece.files[row]).stem or "row"
+    stem = Path(piece.files[row]).stem.strip("-") or "row"
     return stem if piece.start is None else f"{stem}-{piece.row(row)}"

@@ -45,7 +45,7 @@ class Plots:
 
 
 def svg(channels: Sequence[str], series_TC: np.ndarray, layer: np.ndarray) -> str:
-    """Return a picture of a series with a forecast [H, C, Q] after it, or errors [T, C] under it."""
+    """Return a picture of a series with a forecast [H, C, Q] after it, or errors or reasons [T, C] under it."""
     shown = range(min(len(channels), MOST_PANELS))
     height = len(shown) * (HEIGHT + GAP)
     panels = "".join(
@@ -75,13 +75,13 @@ def _panel(name: str, given_T: np.ndarray, layer: np.ndarray) -> str:
     drawn = [f'<text x="4" y="{GAP / 2 + HEIGHT / 2:.0f}">{text(name)}</text>']
     drawn += [f'<text x="4" y="{y:.0f}" fill="{GIVEN}">{value:.4g}</text>' for y, value in ((GAP, high), (HEIGHT, low))]
     if not is_forecast:
-        worst = float(np.nanmax(layer, initial=0.0)) or 1.0
+        worst = float(np.nanmax(np.abs(layer), initial=0.0)) or 1.0
         side = (WIDTH - LEFT - 8) / max(total - 1, 1)
         drawn += [
             f'<rect x="{LEFT + side * (step - 0.5):.1f}" y="{GAP / 2}" width="{side:.2f}" height="{HEIGHT}" '
-            f'fill="{STRANGE}" fill-opacity="{0.6 * float(size) / worst:.2f}"/>'
+            f'fill="{STRANGE if size > 0 else AHEAD}" fill-opacity="{0.6 * abs(float(size)) / worst:.2f}"/>'
             for step, size in enumerate(layer)
-            if size > 0
+            if size
         ]
     drawn.append(_line(list(enumerate(given_T)), at, GIVEN))
     if is_forecast:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dlw import registry
@@ -24,28 +25,36 @@ def restyled(answerer: Answerer, sets: Sequence[str]) -> Answerer:
     if answerer.writer is None:
         raise UsageError(f"--set {sets[0]}: only networks that write have options that can be changed here")
     block = answerer.task_block
-    known = list(WritingSettings.model_fields)
-    changes: dict[str, Any] = {}
-    for assignment in sets:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set {assignment}: expected NAME=VALUE, for example temperature=0.7")
-        if name not in known:
-            raise UsageError(
-                f"--set {assignment}: how a text is written has no option {name}{did_you_mean(name, known)}; "
-                f"there are {', '.join(known)}"
-            )
-        changes[name] = parse_value(text, f"--set {assignment}", Path.cwd()).plain()
+    changes = assigned(sets, list(WritingSettings.model_fields), "how a text is written")
     # Another way of choosing tokens leaves behind what the recipe says for its own.
     idle = () if "beams" not in changes else ("length_penalty",) if changes["beams"] == 1 else DRAWING
     options = {name: value for name, value in block.options.items() if name not in idle} | changes
     module = registry.load("tasks", block.type)
+    refuse_faults(module, options)
+    changed = Block.model_validate({"type": block.type, **options})
+    task = module.build(settings("tasks", changed), answerer.fitted.target)
+    return replace(answerer, task=task, task_block=changed)
+
+
+def assigned(sets: Sequence[str], known: Sequence[str], what: str) -> dict[str, Any]:
+    """Return the options that `--set NAME=VALUE` gives; UsageError where `what` has no such option."""
+    changes: dict[str, Any] = {}
+    for assignment in sets:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set {assignment}: expected NAME=VALUE, for example {(*known, 'name')[0]}=VALUE")
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "it has none"
+            raise UsageError(f"--set {assignment}: {what} has no option {name}{did_you_mean(name, known)}; {there}")
+        changes[name] = parse_value(text, f"--set {assignment}", Path.cwd()).plain()
+    return changes
+
+
+def refuse_faults(module: ModuleType, options: Mapping[str, Any]) -> None:
+    """Raise UsageError where the options given by `--set` are not those of a plug-in."""
     faults = check_options(module, options, ())
     if faults:
         told = "; ".join(
             f"{'.'.join(fault.path)}: {fault.message}" if fault.path else fault.message for fault in faults
         )
         raise UsageError(f"--set: {told}")
-    changed = Block.model_validate({"type": block.type, **options})
-    task = module.build(settings("tasks", changed), answerer.fitted.target)
-    return replace(answerer, task=task, task_block=changed)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dlw.cli.main import run
-from dlw.verbs.benchmark import BenchmarkResult, Change, Figure
+from dlw.verbs._figures import Change, Figure
+from dlw.verbs.benchmark import BenchmarkResult
 
 DATA = Path(__file__).parents[2] / "recipes" / "data" / "penguins.csv"
 RECIPE = f"""
