@@ -184,6 +184,16 @@ def _children(process: subprocess.Popen[bytes]) -> list[int]:
     return [int(word) for word in found.stdout.split()]
 
 
+def _ranks(process: subprocess.Popen[bytes]) -> list[int]:
+    """Wait until both ranks are there, and return their process ids."""
+    deadline = time.monotonic() + PATIENT
+    while len(found := _children(process)) < 2:
+        assert process.poll() is None, "ended before its ranks came"
+        assert time.monotonic() < deadline, "no ranks came"
+        time.sleep(0.02)
+    return found
+
+
 def _wait_for_step(run: Path, step: int) -> None:
     deadline = time.monotonic() + PATIENT
     while not any(int(path.name[5:]) >= step for path in (run / "checkpoints").glob("step-*")):
@@ -200,11 +210,11 @@ def test_ten_kills_of_one_process_change_no_bit(tmp_path: Path) -> None:
     while kills < 10:
         words = ["--resume", str(run)] if (run / "recipe.yaml").exists() else [recipe, "--out", str(run)]
         process = dlw("train", *words, "--devices", "2", folder=tmp_path)
+        ranks = _ranks(process)
         if draws.random() < 0.8:
             _wait_for_step(run, min(steps - 100, 80 * kills + 20))
         time.sleep(draws.random() * 3)
-        ranks = _children(process)
-        if len(ranks) == 2 and process.poll() is None:
+        if process.poll() is None:
             os.kill(ranks[draws.randrange(2)], signal.SIGKILL)
             start, kills = time.monotonic(), kills + 1
             assert process.wait(PATIENT) == 8
