@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -96,7 +96,11 @@ def join(place: Place, warn: Callable[[str], None]) -> Iterator[Team]:
     try:
         yield Team(place, watch)
         dist.barrier()
-    except (DistributedError, Interrupted):
+    except DistributedError:
+        raise
+    except Interrupted:  # in all processes at the same step: rank 0 may still be saving
+        with suppress(RuntimeError):
+            dist.barrier()
         raise
     except DlwError as error:
         watch.leave(error.exit_code, str(error))

@@ -132,21 +132,16 @@ def _wait(running: _Running) -> int | None:
 
     The failure may be that of a process that another one has just ended, as it was silent.
     """
-    dead: int | None = None
     deadline: float | None = None
-    while any(process.poll() is None for process in running):
-        failed = [rank for rank, process in enumerate(running) if process.returncode]
-        killed = [rank for rank in failed if running[rank].returncode < 0]
-        if failed and deadline is None:
+    dead: int | None = None
+    while True:
+        codes = [process.poll() for process in running]
+        if deadline is None and any(codes):
             deadline = time.monotonic() + GRACE_SECONDS
-            dead = killed[0] if killed else None
-        if deadline is not None and time.monotonic() > deadline:
+            dead = next((rank for rank, code in enumerate(codes) if code is not None and code < 0), None)
+        if None not in codes or (deadline is not None and time.monotonic() > deadline):
             return dead
         time.sleep(_POLL_SECONDS)
-    if deadline is None:
-        killed = [rank for rank, process in enumerate(running) if process.returncode < 0]
-        dead = killed[0] if killed else None
-    return dead
 
 
 def _free_port() -> int:
