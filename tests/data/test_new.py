@@ -227,6 +227,9 @@ def test_ratings_are_told_from_users_and_items(tmp_path: Path) -> None:
     assert "task: recommendation" in new(tmp_path / "log.csv", folder=tmp_path)
     recipe = usable(new(tmp_path / "log.csv", target="rating", folder=tmp_path), tmp_path)
     assert recipe.model.type == "factorization"
+    assert recipe.task.type == "classification"
+    stars = new(tmp_path / "log.csv", target="rating", task="regression", folder=tmp_path)
+    assert usable(stars, tmp_path).task.type == "regression"
     assert isinstance(recipe.data.inputs, dict)
     assert {block.type for block in recipe.data.inputs.values()} == {"category"}
 

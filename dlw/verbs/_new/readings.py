@@ -204,6 +204,8 @@ def _told(facts: Facts, name: str, way: Learnable) -> Iterator[Reading]:
     is_single = len(facts.columns[name].words) < 2
     if not is_new and not is_single:
         yield Reading(way.task, target, way.why)
+    if facts.columns[name].kind == "number" and len(facts.columns[name].words) > 2:
+        yield Reading("regression", {name: {"type": "number"}}, f"{way.why}, taken for numbers", BY_TASK)
     if facts.of_kind(*MEDIA, "text"):
         why = f"{way.why}, rows of one close together"
         yield Reading("embedding", target, why, BY_TARGET if is_new else BY_TASK)
