@@ -198,17 +198,13 @@ class Train(Section):
     steps: Count | None = Field(None, description="Optimizer steps instead of epochs.")
     batch_size: Count = Field(64, description="Rows per optimizer step (before accumulation).")
     accumulate: Count = Field(1, description="Batches whose gradients are added up before a step.")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast where the hardware is fast at it, else fp32."
-    )
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where that is fast, else fp32.")
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps."
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; default all cores.")
     workers: int = Field(0, ge=0, le=256, description="Loader threads for data that is not resident.")
-    shard: bool = Field(
-        False, description="With several processes: each holds a part of the weights (FSDP2) instead of all (DDP)."
-    )
+    shard: bool = Field(False, description="Each of several processes holds a part of the weights (FSDP2), not all.")
     ema_decay: Decay | None = Field(None, description="Average the weights with this decay and use the average.")
     clip_norm: Positive | None = Field(None, description="Largest gradient norm.")
     early_stopping: EarlyStopping | None = Field(None, description="Stop when validation no longer improves.")
