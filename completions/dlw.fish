@@ -27,6 +27,7 @@ complete -c dlw -n '__fish_seen_subcommand_from train' -l devices -x -d 'Share t
 complete -c dlw -n '__fish_seen_subcommand_from train' -l restarts -x -d 'With --devices: go on from the last checkpoint when a process dies, N times'
 complete -c dlw -n '__fish_seen_subcommand_from train' -l dry-run -d 'One batch through everything, then estimates'
 complete -c dlw -n '__fish_seen_subcommand_from train' -l allow-inexact -d 'Resume although versions, threads, kernels or the number of processes changed'
+complete -c dlw -n '__fish_seen_subcommand_from train' -l cache -x -d 'Keep encoded rows there, and take them from there'
 complete -c dlw -n '__fish_seen_subcommand_from train' -l sandbox -d 'Refuse data and `extends` outside the recipe\'s folder and DLW_DATA'
 complete -c dlw -n '__fish_seen_subcommand_from train' -l code -r -F -d 'Add a plug-in file ROOM/NAME.py of your own; repeatable'
 complete -c dlw -n '__fish_seen_subcommand_from train' -l json -d 'Print exactly one JSON object on stdout'

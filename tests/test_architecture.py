@@ -16,8 +16,20 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_recipes" not in path.
 PLUGIN_ROOMS = ("sources", "fields", "augment", "models", "tasks", "metrics", "baselines", "exporters", "explainers")
 SHELVES = (
     ("errors",),
-    ("specs", "columns", "ragged", "molecules", "packing", "local_files", "ranks", "registry", "progress", "__init__"),
-    ("recipe", "metrics", "search"),
+    (
+        "specs",
+        "columns",
+        "ragged",
+        "molecules",
+        "packing",
+        "remote",
+        "local_files",
+        "ranks",
+        "registry",
+        "progress",
+        "__init__",
+    ),
+    ("recipe", "metrics", "search", "shards"),
     ("sources", "fields", "augment", "models", "tasks", "runs", "splits"),
     ("engine", "exporters", "explainers", "baselines"),
     ("verbs",),

@@ -16,6 +16,9 @@ Sets = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and warnings only.")]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", metavar="DIR", help="Keep encoded rows there, and take them from there.")
+]
 Code = Annotated[
     list[Path] | None,
     typer.Option("--code", metavar="FILE", help="Add a plug-in file ROOM/NAME.py of your own; repeatable."),

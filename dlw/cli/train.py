@@ -10,7 +10,7 @@ import typer
 
 from dlw.cli._devices import Asked, several, train_together
 from dlw.cli.main import LATEST
-from dlw.cli.options import AsJson, Code, Devices, Quiet, Sandbox, Sets
+from dlw.cli.options import AsJson, CacheFolder, Code, Devices, Quiet, Sandbox, Sets
 from dlw.cli.screen import emit, figure, say
 from dlw.errors import RunError, UsageError
 from dlw.ranks import is_first
@@ -53,6 +53,7 @@ def train_cli(
     restarts: Restarts = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="One batch through everything, then estimates.")] = False,
     allow_inexact: Inexact = False,
+    cache: CacheFolder = None,
     sandbox: Sandbox = False,
     code: Code = None,
     as_json: AsJson = False,
@@ -92,6 +93,7 @@ def train_cli(
             allow_inexact=allow_inexact,
             is_sandboxed=sandbox,
             code=code or (),
+            cache=cache,
             listener=listener,
         )
     if is_first():

@@ -200,7 +200,8 @@ def _row_plan(job: Job, plan: Plan, step: int) -> Iterator[np.ndarray]:
     """Yield the row numbers of each batch from step `step` (from 0) on."""
     start = plan.first_batch(step)
     train = job.train
-    return training_plan(job.seed, train.num_rows, plan.batch_size, plan.batches_per_epoch, start, train.lengths)
+    sizes = train.num_rows, plan.batch_size, plan.batches_per_epoch
+    return training_plan(job.seed, *sizes, start, train.lengths, train.shards)
 
 
 def _rows(job: Job, plan: Plan, step: int) -> list[int]:

@@ -17,6 +17,7 @@ from dlw.recipe._scoring import SPLITS, conditions, metrics, monitor, outcomes, 
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
 from dlw.recipe._view import Report, View, in_prose, name_of, that_fit
+from dlw.remote import is_remote, problem_of
 from dlw.specs import NO_TARGET
 
 
@@ -24,6 +25,7 @@ def check_combinations(view: View) -> Iterator[Report]:
     """Yield (path, message) of everything that does not go together."""
     checks: tuple[Callable[[View], Iterator[Report]], ...] = (
         _durations,
+        _source,
         _columns,
         _target,
         _model,
@@ -46,6 +48,16 @@ def check_combinations(view: View) -> Iterator[Report]:
 def _durations(view: View) -> Iterator[Report]:
     if view.get("train", "epochs") is not None and view.get("train", "steps") is not None:
         yield ("train", "steps"), "contradicts train.epochs; give train.epochs or train.steps, not both"
+
+
+def _source(view: View) -> Iterator[Report]:
+    """What is wrong with URLs shows without the network."""
+    for path in (("data", "source"), ("data", "source", "path")):
+        value = view.get(*path)
+        for text in value if isinstance(value, list) else [value]:
+            problem = problem_of(text) if isinstance(text, str) and is_remote(text) else None
+            if problem:
+                yield path, problem
 
 
 def _columns(view: View) -> Iterator[Report]:

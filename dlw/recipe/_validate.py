@@ -53,6 +53,7 @@ _PATTERNS = {
     "(MiB|GiB)$": "must be a size such as `800 MiB` or `2 GiB`",
     "[A-Za-z0-9._-]{0,99}$": "must begin with a letter or digit; only letters, digits, `.`, `_` and `-`, at most 100",
     r"?\s*\])?\s*$": "must be a split or a slice of one, such as `train`, `train[:80%]` or `train[55000:]`",
+    "(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$": "must be an amount of memory such as `2 GiB` or `500 MB`",
     "mps)$": "must be auto, cpu, cuda, cuda:N or mps",
 }
 

@@ -16,6 +16,7 @@ from dlw.errors import Problem, RecipeError
 from dlw.recipe._show import shown
 from dlw.recipe.find import recipes_folder
 from dlw.recipe.parse import Node
+from dlw.remote import is_remote
 
 MIRROR = "DLW_DATA"
 """Environment variable: a folder where a source that is not there is looked up by its path or the last part of that."""
@@ -32,7 +33,9 @@ _SECTIONS = (
 
 
 def located(text: str, root: Path) -> str:
-    """Return where a data path leads: below `root`, or else in the mirror folder if it is only there."""
+    """Return where a data path leads: below `root`, or else in the mirror folder if it is only there; a URL stays."""
+    if is_remote(text):
+        return text
     path = Path(os.path.expanduser(text))
     here = str(path if path.is_absolute() else root / path)
     mirror = os.environ.get(MIRROR)
@@ -45,8 +48,8 @@ def located(text: str, root: Path) -> str:
 
 
 def exists(name: str) -> bool:
-    """Tell whether a path, or something that a glob matches, is there."""
-    return os.path.lexists(name) or (glob.has_magic(name) and bool(glob.glob(name, recursive=True)))
+    """Tell whether a path, or something that a glob matches, is there; of a URL only opening it tells."""
+    return is_remote(name) or os.path.lexists(name) or (glob.has_magic(name) and bool(glob.glob(name, recursive=True)))
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ class Sandbox:
             raise RecipeError(problems)
 
     def _refused(self, target: str) -> str | None:
-        """Look at the path, at what its glob matches, and at the links below a folder."""
+        """Look at the path, at what its glob matches, and at the links below a folder; a URL leads out."""
+        if is_remote(target):
+            return "leads out of this machine, which --sandbox does not allow"
         found = [target, *(glob.glob(target, recursive=True) if glob.has_magic(target) else [])]
         refusals = (self.refusal(name) for start in found for name in (start, *_links(start)))
         return next((refusal for refusal in refusals if refusal), None)

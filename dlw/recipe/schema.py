@@ -32,6 +32,10 @@ Interval = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|ste
 """A duration as text: `1 epoch`, `500 steps`, `10 minutes`."""
 
 
+Bytes = Annotated[str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,6})? ?(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$")]
+"""An amount of memory as text: `2 GiB`, `500 MB`."""
+
+
 class Section(BaseModel):
     """Unknown keys are errors; a recipe never changes after it is read."""
 
@@ -113,7 +117,7 @@ class Data(Section):
     """Where the rows come from and what each column means."""
 
     source: Source = Field(
-        description="File(s), folder, glob or Hub id; or `{type: ..., ...}`. Relative to the recipe's folder."
+        description="File(s), folder, glob, URL or Hub id; or `{type: ..., ...}`. Relative to the recipe's folder."
     )
     splits: Splits | None = Field(
         None,
@@ -129,6 +133,11 @@ class Data(Section):
     drop: list[str] = Field([], description="Columns that `inputs: auto` leaves out.")
     augment: list[Named] = Field([], description="Training-time changes, in order.")
     resident: Literal["auto"] | bool = Field("auto", description="Keep the encoded data in memory.")
+    memory_budget: Bytes | None = Field(
+        None,
+        description="Memory that rows may take, such as `2 GiB`, half of it as given and half encoded: what is larger "
+        "is read from its files as it is needed. Default: two fifths of the memory that is free.",
+    )
     max_bad: Fraction = Field(0.01, description="Share of unreadable rows that is skipped; above it is an error.")
     drop_missing_target: bool = Field(False, description="Leave out training rows without a target instead of failing.")
     strict: bool = Field(False, description="Make duplicate rows across splits an error instead of a warning.")

@@ -88,18 +88,24 @@ def write_atomic(path: Path, data: bytes, *, is_durable: bool = True) -> None:
 
     Without `is_durable` it is not waited for: a power loss may leave the old file, or an empty one.
     """
+    write_chunks(path, [data], is_durable=is_durable)
+
+
+def write_chunks(path: Path, chunks: Iterable[Data], *, is_durable: bool = True) -> Digest:
+    """Write a whole file in chunks, as `write_atomic` does, and return what it holds."""
     make_folders(path.parent)
     refuse_link(path)
     sweep(path)
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}")
     try:
-        write_new(temporary, [data], is_durable=is_durable)
+        written = write_new(temporary, chunks, is_durable=is_durable)
         rename(temporary, path)
         if is_durable:
             sync_folder(path.parent)
     except ResourceError:
         discard(temporary)
         raise
+    return written
 
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:

@@ -11,12 +11,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath
+from typing import Literal, TypeVar
 
 from dlw.errors import DataError
 from dlw.progress import Listener
 
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _WORDS = {
@@ -34,7 +35,7 @@ _TABLE_DEPTH = 2
 _MEDIA_DEPTH = 4
 
 
-def split_of(path: Path) -> str | None:
+def split_of(path: PurePath) -> str | None:
     """Return the split that the last telling part of a path names: `train.csv`, `adult-test.csv`, `val/a.png`."""
     for part in (path.name.split(".")[0], *reversed(path.parts[:-1])):
         words = [word for word in re.split(r"[^a-z]+", part.lower()) if word]
@@ -86,7 +87,7 @@ def _oddity(path: Path) -> str | None:
     return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "not a regular file"
 
 
-def has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
+def has_suffix(path: PurePath, suffixes: Sequence[str]) -> bool:
     """Tell whether a file name ends in one of the suffixes, in any case."""
     return path.name.lower().endswith(tuple(suffixes))
 
@@ -138,13 +139,13 @@ def find(paths: str | Sequence[str], suffixes: Sequence[str], listener: Listener
     if is_listed and len(files) == 1:
         return {"train": files}
     roots = [*(text for text in paths if Path(text).is_dir()), *(str(file.parent) for file in files)]
-    return _by_split(files, Path(os.path.commonpath(roots)), is_listed, listener)
+    return by_split(files, Path(os.path.commonpath(roots)), is_listed, listener)
 
 
-def _by_split(files: list[Path], root: Path, is_listed: bool, listener: Listener) -> dict[str, list[Path]]:
+def by_split(files: list[AnyPath], root: PurePath, is_listed: bool, listener: Listener) -> dict[str, list[AnyPath]]:
     """Group files by the split their names tell below `root`; the folders above it say nothing."""
-    found: dict[str, list[Path]] = {}
-    silent: list[Path] = []
+    found: dict[str, list[AnyPath]] = {}
+    silent: list[AnyPath] = []
     for file in files:
         split = split_of(file.relative_to(root))
         found.setdefault(split, []).append(file) if split else silent.append(file)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def check_names(names: list[str], path: Path) -> None:
+def check_names(names: list[str], path: Path | str) -> None:
     """Raise DataError if two columns have the same name."""
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names, start=1):
@@ -33,9 +33,7 @@ def join(parts: list[tuple[Path, pa.Table]]) -> pa.Table:
 
     first_path, first = parts[0]
     for path, table in parts[1:]:
-        if set(table.column_names) != set(first.column_names):
-            differing = sorted(set(table.column_names) ^ set(first.column_names))
-            raise DataError(f"{path}: its columns differ from those of {first_path}: {', '.join(differing[:5])}")
+        check_same_columns(path, table.column_names, first_path, first.column_names)
     if len(parts) == 1:
         return first
     try:
@@ -45,6 +43,13 @@ def join(parts: list[tuple[Path, pa.Table]]) -> pa.Table:
         raise DataError(
             f"{first_path} and the {len(parts) - 1} files with it: columns of different types: {error}"
         ) from error
+
+
+def check_same_columns(path: Path | str, names: list[str], first_path: Path | str, first: list[str]) -> None:
+    """Raise DataError if a file has other columns than the first one."""
+    differing = sorted(set(names) ^ set(first))
+    if differing:
+        raise DataError(f"{path}: its columns differ from those of {first_path}: {', '.join(differing[:5])}")
 
 
 def name_classes(table: pa.Table) -> pa.Table:
@@ -62,6 +67,18 @@ def name_classes(table: pa.Table) -> pa.Table:
         classes = class_array(np.where(is_missing, 0, codes), names, is_missing)
         table = table.set_column(table.column_names.index(name), name, classes)
     return table
+
+
+def name_classes_of(schema: pa.Schema) -> pa.Schema:
+    """Return the schema that `name_classes` gives a table of this one."""
+    import pyarrow as pa
+
+    for name in _class_names(schema):
+        place = schema.get_field_index(name)
+        if pa.types.is_integer(schema.field(place).type):
+            classes = pa.dictionary(pa.int32(), pa.large_string(), ordered=True)
+            schema = schema.set(place, pa.field(name, classes))
+    return schema
 
 
 def class_array(codes: np.ndarray, names: Sequence[str], is_missing: np.ndarray | None = None) -> pa.Array:

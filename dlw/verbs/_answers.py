@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.errors import DataError
 from dlw.progress import Listener
-from dlw.specs import TARGET, Arrays, Outcome
-from dlw.verbs._batches import pack, window_arrays
+from dlw.shards import ShardedTable
+from dlw.specs import TARGET, Arrays, Outcome, rows_at_once
+from dlw.verbs._batches import Reader, from_disk, pack, window_arrays
 from dlw.verbs._fitted import EncodedTable
 from dlw.verbs._writing import WRITTEN, Scribe
 
@@ -48,6 +50,32 @@ def answered(
     answers = answer_arrays(trained.predictor, encoded.arrays, ragged=ragged, is_condensed=True, team=team)
     listener.progress("answers", total, total, {})
     return answers, task.outcome(answers, encoded.arrays[TARGET])
+
+
+def answered_from_disk(
+    trained: Trained, table: ShardedTable, listener: Listener
+) -> tuple[Arrays, Outcome, np.ndarray, int]:
+    """Answer a table that does not fit the memory even when encoded; return also the rows that could be used, and how
+    many could not. DataError for networks that write: their texts are not answered in parts."""
+    from dlw.engine.inference import answer_batches
+
+    task, fitted = trained.task, trained.fitted
+    if task.output.is_written:
+        raise DataError(
+            f"{len(table):,} rows do not fit data.memory_budget, and texts are written for rows in memory: evaluate "
+            "fewer rows, or set a larger budget"
+        )
+    table = table.select([column.name for column in fitted.columns if not column.is_dropped])
+    reader = Reader(fitted, table, trained.recipe.data.max_bad, listener)
+    batches = from_disk(reader, trained.hardware, trained.recipe.train.workers)
+    at_once = rows_at_once(spec.shape for spec in fitted.inputs.values())
+    listener.progress("answers", 0, len(table), {})
+    found = answer_batches(trained.predictor, batches, at_once)
+    assert found is not None
+    assert found.target is not None
+    listener.progress("answers", len(table), len(table), {})
+    rows = np.setdiff1d(np.arange(len(table)), np.fromiter(reader.bad, np.int64))
+    return found.answers, task.outcome(found.answers, found.target), rows, len(reader.bad)
 
 
 def _written(

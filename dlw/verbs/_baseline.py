@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dlw.verbs._fitted import Fitted
     from dlw.verbs._trained import Trained
 
+CONSTANT = "constant"
 MAX_PICTURES = 10_000
 """Training rows that are decoded for the baselines where a row holds a picture."""
 
@@ -50,7 +51,8 @@ def fitting(kind: str, specs: dict[str, FieldSpec]) -> list[str]:
 def rivals(
     trained: Trained,
     train: pa.Table,
-    test: Arrays,
+    total: int,
+    test: Arrays | None,
     rows: pa.Table,
     outcome: Outcome,
     listener: Listener,
@@ -60,24 +62,23 @@ def rivals(
 ) -> list[Rival]:
     """Fit the baselines on the training table and answer the test rows; the constant one comes first.
 
-    `rows` are the test rows as they were given. `tuning` holds encoded validation rows with their target, on which the
-    task finds a baseline's options as it found its own. `recordings` numbers the recording of each training row like
-    the groups of the outcome. Where a task packs its texts, training texts come as windows that predict every token
-    once.
+    `total` is how many training rows there are, where the table holds only some of them. `test` is None where the rows
+    do not fit the memory: only the constant baseline, which does not look at them, is asked. `rows` are the test rows
+    as they were given. `tuning` holds encoded validation rows with their target, on which the task finds a baseline's
+    options as it found its own. `recordings` numbers the recording of each training row like the groups of the
+    outcome. Where a task packs its texts, training texts come as windows that predict every token once.
     """
-    import pyarrow as pa
-
     fitted, seed = trained.fitted, trained.recipe.seed
     names = fitting(outcome.kind, fitted.inputs)
     if not names:
         return []
-    total = len(train)
-    if any(spec.kind == "image" for spec in fitted.inputs.values()) and total > MAX_PICTURES:
-        chosen = np.random.default_rng(seed).permutation(total) < MAX_PICTURES
-        train = train.filter(pa.array(chosen))
+    if test is None:
+        listener.warn(f"only the constant baseline is asked: {len(rows):,} rows do not fit data.memory_budget")
+        names, tuning = [name for name in names if name == CONSTANT], None
+        test = _unseen(fitted, len(rows))
+    train = _few_pictures(fitted, train, seed)
     encoded = encoded_for(trained, train, listener)
     arrays = {name: encoded.arrays[name] for name in fitted.inputs}
-    count = len(outcome.target)
     probe = _asked(fitted, test, tuning)
     size = outcome.prediction.shape[1] if outcome.prediction.ndim > 1 else 1
     size = len(outcome.names) if outcome.kind == "map" else size
@@ -95,18 +96,38 @@ def rivals(
     )
     ask = _with_texts(ask, fitted, train, rows, test)
     found = []
-    for done, name in enumerate(sorted(names, key=lambda name: (name != "constant", name))):
+    for done, name in enumerate(sorted(names, key=lambda name: (name != CONSTANT, name))):
         listener.progress("baselines", done, len(names), {})
         start = time.perf_counter()
         answer = answered(registry.load("baselines", name).predict, arrays, encoded.arrays[TARGET], probe, ask)
         seconds = time.perf_counter() - start
-        own = replace(outcome, prediction=answer.prediction[:count])
-        if tuning is not None:
-            seen = replace(outcome, prediction=answer.prediction[count:], target=tuning[TARGET])
-            own = trained.task.decide_alike(own, seen)
-        found.append(Rival(name, answer.note, seconds, own))
+        found.append(Rival(name, answer.note, seconds, _decided(trained, outcome, answer.prediction, tuning)))
     listener.progress("baselines", len(names), len(names), {})
     return found
+
+
+def _few_pictures(fitted: Fitted, train: pa.Table, seed: int) -> pa.Table:
+    """Leave out training rows at random where they hold more pictures than a baseline needs."""
+    import pyarrow as pa
+
+    if len(train) <= MAX_PICTURES or all(spec.kind != "image" for spec in fitted.inputs.values()):
+        return train
+    return train.filter(pa.array(np.random.default_rng(seed).permutation(len(train)) < MAX_PICTURES))
+
+
+def _decided(trained: Trained, outcome: Outcome, prediction: np.ndarray, tuning: Arrays | None) -> Outcome:
+    """Return the outcome of a baseline, decided by what its answers for the validation rows come to."""
+    count = len(outcome.target)
+    own = replace(outcome, prediction=prediction[:count])
+    if tuning is None:
+        return own
+    return trained.task.decide_alike(own, replace(outcome, prediction=prediction[count:], target=tuning[TARGET]))
+
+
+def _unseen(fitted: Fitted, count: int) -> Arrays:
+    """Return arrays for rows that nobody looks at; they take no memory."""
+    shapes = {name: (count, *spec.shape) for name, spec in fitted.inputs.items()}
+    return {name: np.broadcast_to(np.zeros((), fitted.inputs[name].dtype), shape) for name, shape in shapes.items()}
 
 
 def _asked(fitted: Fitted, test: Arrays, tuning: Arrays | None) -> Arrays:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlw.recipe.places import exists, located
 from dlw.recipe.schema import Block
+from dlw.remote import is_remote
+from dlw.shards import ShardedTable
 from dlw.sources._files import split_of, walk
 from dlw.verbs._leaks import plain_values
 
@@ -30,7 +32,7 @@ def data_files(source: Source, root: Path) -> dict[str, Path] | None:
     """
     given = source.options.get("path") if isinstance(source, Block) else source
     texts = [given] if isinstance(given, str) else list(given or ())
-    if not texts or (isinstance(source, Block) and source.type == _HUB):
+    if not texts or any(map(is_remote, texts)) or (isinstance(source, Block) and source.type == _HUB):
         return None
     places = [located(text, root) for text in texts]
     found: list[Path] = []
@@ -71,7 +73,10 @@ def of_file(file: Path) -> dict[str, Any]:
 
 
 def of_rows(table: pa.Table) -> str:
-    """Return one sha256 that stands for the names and values of all columns and the order of the rows."""
+    """Return one sha256 that stands for the names and values of all columns and the order of the rows; of a table that
+    stays far away, for its files as far as they are told apart."""
+    if isinstance(table, ShardedTable):
+        return hashlib.sha256(table.digest()).hexdigest()
     columns = of_columns(table, table.column_names)
     return hashlib.sha256("\n".join(f"{name} {digest}" for name, digest in columns.items()).encode()).hexdigest()
 

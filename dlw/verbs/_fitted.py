@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,19 @@ import numpy as np
 from dlw import registry
 from dlw.errors import DataError, did_you_mean
 from dlw.fields._base import Beside, Field, Role, State
-from dlw.progress import Listener
+from dlw.progress import Listener, Silent
+from dlw.ragged import FILL, joined
 from dlw.recipe.schema import Block, Recipe
+from dlw.shards import ShardedTable, sampled
 from dlw.specs import NO_TARGET, TARGET, Arrays, FieldSpec, pack_arrays, pack_specs, ragged_kinds
+from dlw.verbs._memory import budget_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT_VERSION = 1
+ROWS_AT_ONCE = 4096
+"""Rows of a table on disk, and of a streamed split, that are encoded together."""
 _SHOWN_BAD = 5
 
 
@@ -32,6 +37,8 @@ class Column:
     role: Role
     settings: Mapping[str, Any]
     state: State
+    sample: int | None = None
+    """How many rows it was fitted on, where these were not all of the training split."""
 
     @cached_property
     def field(self) -> Field:
@@ -101,7 +108,10 @@ class Fitted:
         judgement, and telling the user, to the caller.
         """
         used = [*self._used("input"), *(self._used("target") if with_target else ())]
-        self._check_columns(table, [column.name for column in used], listener)
+        names = [column.name for column in used]
+        self._check_columns(table, names, listener)
+        if isinstance(table, ShardedTable):
+            return self._encode_pieces(table.select(names), with_target, listener, max_bad)
         arrays: Arrays = {}
         bad: list[tuple[int, str, str]] = []
         for column in used:
@@ -124,10 +134,36 @@ class Fitted:
             packed[TARGET] = packed[self.own_target]
         return EncodedTable(packed, rows, bad)
 
+    def _encode_pieces(
+        self, table: ShardedTable, with_target: bool, listener: Listener, max_bad: float | None
+    ) -> EncodedTable:
+        """Encode a table on disk into memory, piece by piece."""
+        grown = _Grown(len(table), self.ragged)
+        bad: list[tuple[int, str, str]] = []
+        rows, start = [], 0
+        for piece in table.pieces(ROWS_AT_ONCE):
+            told = listener if not start else Silent()
+            part = self.encode(piece.load(), with_target=with_target, listener=told, max_bad=None)
+            grown.add(part.arrays)
+            rows.append(part.rows + start)
+            bad += [(row + start, name, why) for row, name, why in part.bad]
+            start += len(piece)
+            listener.progress("encoding", start, len(table), {})
+        if bad and max_bad is not None:
+            _judge(bad, start - grown.num_rows, start, max_bad, listener)
+        return EncodedTable(grown.arrays(), np.concatenate(rows), bad)
+
+    @property
+    def row_bytes(self) -> int:
+        """About what a row takes when it is encoded."""
+        groups = (*self.inputs.values(), *(() if self.own_target else (self.target,)))
+        return sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in groups)
+
     def to_json(self) -> dict[str, Any]:
         """Return fields.json; `from_json` restores an equal value."""
         columns = [
             {"name": c.name, "type": c.type, "role": c.role, "settings": dict(c.settings), "state": c.state}
+            | ({} if c.sample is None else {"sample": c.sample})
             for c in self.columns
         ]
         found: dict[str, Any] = {"version": FORMAT_VERSION, "columns": columns, "known": list(self.known)}
@@ -164,7 +200,39 @@ class Fitted:
             listener.line(f"columns that training did not have are ignored: {', '.join(extra[:10])}")
 
 
+class _Grown:
+    """Arrays that grow piece by piece, in their final place where the rows of a group are of one size."""
+
+    def __init__(self, most_rows: int, ragged: Mapping[str, str]) -> None:
+        self._most_rows, self._ragged = most_rows, ragged
+        self._whole: Arrays = {}
+        self._parts: dict[str, list[np.ndarray]] = {}
+        self.num_rows = 0
+
+    def add(self, arrays: Arrays) -> None:
+        """Append rows."""
+        count = len(next(iter(arrays.values())))
+        for name, array in arrays.items():
+            if name in self._ragged:
+                self._parts.setdefault(name, []).append(array)
+                continue
+            if name not in self._whole:
+                self._whole[name] = np.empty((self._most_rows, *array.shape[1:]), array.dtype)
+            self._whole[name][self.num_rows : self.num_rows + count] = array
+        self.num_rows += count
+
+    def arrays(self) -> Arrays:
+        """Return all rows so far."""
+        found = {name: array[: self.num_rows] for name, array in self._whole.items()}
+        return found | {name: joined(parts, FILL[self._ragged[name]]) for name, parts in self._parts.items()}
+
+
 def _beside(name: str, type: str, columns: Iterable[Column], table: pa.Table) -> tuple[Beside, ...]:
+    """Return the input that a field follows with its values, nothing for a field that stands alone."""
+    return tuple(Beside(table[one.name], one.state, one.settings) for one in _followed(name, type, columns))
+
+
+def _followed(name: str, type: str, columns: Iterable[Column]) -> tuple[Column, ...]:
     """Return the input column that a field follows, nothing for a field that stands alone."""
     kind = getattr(registry.load("fields", type), "FOLLOWS", None)
     if kind is None:
@@ -172,7 +240,7 @@ def _beside(name: str, type: str, columns: Iterable[Column], table: pa.Table) ->
     found = [other for other in columns if other.role == "input" and other.spec.kind == kind]
     if len(found) != 1:
         raise DataError(f"column {name} follows an input: there must be one of the kind {kind}, {len(found)} found")
-    return (Beside(table[found[0].name], found[0].state, found[0].settings),)
+    return (found[0],)
 
 
 def missing_columns(missing: list[str], found: list[str]) -> str:
@@ -201,10 +269,11 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
     if missing:
         raise DataError(missing_columns(missing, train.column_names))
     columns: list[Column] = []
+    rows_of = _rows_to_fit(train, [name for name, _, _ in blocks], budget_bytes(recipe), listener)
     for name, block, role in blocks:
         if role == "target":
             block = _as_task_asks(block, recipe.task.type)
-        columns.append(_fit_column(name, block, role, columns, train, listener))
+        columns.append(_fit_column(name, block, role, columns, rows_of, len(train), listener))
     fitted = Fitted(tuple(columns), tuple(train.column_names))
     if not fitted.inputs:
         raise DataError("no input column is left: each is constant or empty in the training split")
@@ -238,14 +307,39 @@ def _as_task_asks(block: Block, task: str) -> Block:
     return Block.model_validate({"type": block.type, **block.options, **given})
 
 
+def _rows_to_fit(train: pa.Table, names: list[str], num_bytes: int, listener: Listener) -> Callable[..., pa.Table]:
+    """Return what gives the rows that columns are fitted on: all of the training split where it is in memory.
+
+    Of a table on disk, whole columns that fit a quarter of the budget together; for others a sample of the rows.
+    """
+    if not isinstance(train, ShardedTable):
+        return lambda *_: train
+    train.select(names).window()  # raises where its shards are too large to be read
+    whole = train.select(names).gather(names, num_bytes // 4)
+    sample = whole
+    if left := [name for name in names if name not in whole.column_names]:
+        sample = sampled(train.select(names), num_bytes // 8)
+        listener.line(f"fitted on a sample of {len(sample):,} of {len(train):,} training rows: {', '.join(left)}")
+    return lambda *columns: whole if set(columns) <= set(whole.column_names) else sample
+
+
 def _fit_column(
-    name: str, block: Block, role: Role, before: Iterable[Column], train: pa.Table, listener: Listener
+    name: str,
+    block: Block,
+    role: Role,
+    before: Sequence[Column],
+    rows_of: Callable[..., pa.Table],
+    num_rows: int,
+    listener: Listener,
 ) -> Column:
     module = registry.load("fields", block.type)
     settings = module.Settings.model_validate(block.options)
+    followed = _followed(name, block.type, before)
+    train = rows_of(name, *(column.name for column in followed))
     state = module.build(settings, name, role).fit(train[name], *_beside(name, block.type, before, train))
     for note in state.pop("notes", ()):
         listener.warn(note)
     if "dropped" in state:
         listener.warn(f"column {name} is left out: it {state['dropped']} of the training split")
-    return Column(name, block.type, role, settings.model_dump(mode="json"), state)
+    sample = None if len(train) == num_rows else len(train)
+    return Column(name, block.type, role, settings.model_dump(mode="json"), state, sample)

@@ -8,7 +8,8 @@ import numpy as np
 
 from dlw.fields._files import read_files
 from dlw.fields._pictures import Layout, open_picture, upright_size
-from dlw.verbs._fitted import Fitted
+from dlw.shards import in_pieces
+from dlw.verbs._fitted import ROWS_AT_ONCE, Fitted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,5 +21,6 @@ def given_pictures(fitted: Fitted, table: pa.Table, rows: np.ndarray) -> tuple[L
     limit = int(picture.settings["max_pixels"])
     height, width = (int(picture.state[key]) for key in ("height", "width"))
     layout = Layout(height, width, 1, str(picture.settings["resize"]), limit)
-    files = read_files(table[picture.name].take(rows), picture.name)
+    asked = table.select([picture.name]).take(rows)
+    files = (file for piece in in_pieces(asked, ROWS_AT_ONCE) for file in read_files(piece[picture.name], picture.name))
     return layout, [upright_size(open_picture(file, limit)) for file in files]

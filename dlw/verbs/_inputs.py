@@ -24,7 +24,9 @@ from dlw.columns import from_text
 from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
+from dlw.shards import ShardedTable, in_pieces
 from dlw.sources._files import MEDIA, has_suffix
+from dlw.verbs._memory import free_bytes
 from dlw.verbs._tables import arrow_array
 
 if TYPE_CHECKING:
@@ -176,15 +178,27 @@ def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Itera
             options = {key: value for key, value in reading.source.options.items() if key != "path"}
     settings = module.Settings.model_validate({**options, "path": str(path)})
     with tempfile.TemporaryDirectory(prefix="dlw-predict-") as cache:
-        tables = open_rows(settings, Path(cache), listener)
-        table = next(iter(tables.values()))
+        tables = None
+        if open_rows is getattr(module, "open_tables", None) and hasattr(module, "open_shards"):
+            tables = module.open_shards(settings, Path(cache), listener, free_bytes())
+        table = next(iter((tables or open_rows(settings, Path(cache), listener)).values()))
         if not len(table):
             raise DataError(f"{name}: has no rows")
-        if reading.column in table.column_names:
-            table = _with_paths(table, reading.column, path.parent)
-        for start in range(0, len(table), reading.rows_at_once):
-            part = table.slice(start, reading.rows_at_once)
+        start = 0
+        for part in _parts(table, reading.rows_at_once):
+            if reading.column in part.column_names:
+                part = _with_paths(part, reading.column, path.parent)
             yield Piece(part, [name] * len(part), start)
+            start += len(part)
+
+
+def _parts(table: pa.Table | ShardedTable, most_rows: int) -> Iterator[pa.Table]:
+    """Yield a table in parts that are in memory; of one that stays on disk, not all at once."""
+    if isinstance(table, ShardedTable):
+        yield from in_pieces(table, most_rows)
+        return
+    for start in range(0, len(table), most_rows):
+        yield table.slice(start, most_rows)
 
 
 def _with_paths(table: pa.Table, column: str | None, root: Path) -> pa.Table:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from dlw.errors import UsageError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
+from dlw.shards import ShardedTable
+from dlw.verbs._memory import budget_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +32,16 @@ def tables_of(
     from dlw.verbs._rows import load_tables, open_source
 
     cache = cache or trained.run.folder / ".cache"
-    tables = load_tables(trained.recipe, trained.root, cache, listener)
+    budget = budget_bytes(trained.recipe)
+    tables = load_tables(trained.recipe, trained.root, cache, listener, budget)
     if data is not None:
         given = trained.recipe.data.source
         source: str | Block = str(data)
         if isinstance(given, Block) and "path" in given.options:
             source = Block.model_validate({**given.options, "type": given.type, "path": str(data)})
-        parts = list(open_source(source, Path.cwd(), cache, listener).values())
+        parts = list(open_source(source, Path.cwd(), cache, listener, budget).values())
+        if len(parts) > 1 and any(isinstance(part, ShardedTable) for part in parts):
+            raise UsageError(f"--data {data}: several splits, and too large to put together in memory: name one file")
         tables[split] = parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="default")
     if split not in tables:
         raise UsageError(f"no split is called {split}{did_you_mean(split, tables)} (there are {', '.join(tables)})")

@@ -23,7 +23,8 @@ class Facts:
     split: str
     source: str
     left_out: int
-    repeated: int
+    repeated: int | None
+    """Rows whose inputs also occur in train; None where nobody looked."""
     checkpoint: str
     positive_from: str
     temperature: float | None
@@ -43,11 +44,7 @@ def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequenc
     what = f"{rows:,} windows" if outcome.kind == "nats" else f"{rows:,}"
     told = [f"rows: {what} of the {facts.split} split" + _also(facts.left_out, "unusable and left out")]
     told.append(f"source: {facts.source}")
-    told.append(
-        f"duplicates: {facts.repeated:,} of these rows have inputs that also occur in train"
-        if facts.repeated
-        else "duplicates: no row has inputs that also occur in train"
-    )
+    told.append(_repeats(facts.repeated))
     told.append(f"checkpoint: {facts.checkpoint}")
     told += _averaging(outcome, facts)
     told += facts.told
@@ -65,6 +62,12 @@ def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequenc
     if baselines:
         told.append("differences: network minus baseline, on the same draws of rows")
     return tuple(told)
+
+
+def _repeats(count: int | None) -> str:
+    if count is None:
+        return "duplicates: not looked for, the rows do not fit data.memory_budget"
+    return f"duplicates: {f'{count:,} of these rows have' if count else 'no row has'} inputs that also occur in train"
 
 
 def comparisons(headline: Score, split: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from dlw.fields._words import to_words
 from dlw.progress import Listener
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Recipe
+from dlw.shards import SAMPLED_ROWS, ShardedTable, in_pieces, sampled
 from dlw.sources._files import MEDIA
 from dlw.sources._tables import pictures_at
 from dlw.splits import apply
@@ -22,22 +24,27 @@ from dlw.verbs import _inference
 from dlw.verbs._episodes import open_episodes
 from dlw.verbs._fitted import missing_columns
 from dlw.verbs._leaks import compared, report_duplicates
+from dlw.verbs._memory import budget_bytes
 from dlw.verbs._sources import folder_of, open_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST_PATH_BYTES = 2**22
 _INFINITE = (float("inf"), float("-inf"))
 
 
-def load_tables(recipe: Recipe, root: Path, cache: Path, listener: Listener) -> dict[str, pa.Table]:
-    """Return the tables train, validation and test as far as they exist.
+def load_tables(
+    recipe: Recipe, root: Path, cache: Path, listener: Listener, budget: int | None = None
+) -> dict[str, pa.Table]:
+    """Return the tables train, validation and test as far as they exist; ShardedTables where their rows take more than
+    `budget` bytes, the recipe's own budget unless given.
 
     Rows that occur in two splits are counted and told; DataError with `data.strict`. Rows without a target are an
     error unless `data.drop_missing_target`.
     """
     data = recipe.data
-    tables = open_source(data.source, root, cache, listener)
+    tables = open_source(data.source, root, cache, listener, budget_bytes(recipe) if budget is None else budget)
     targets = list(data.target)
     for table in tables.values():
         missing = [name for name in _named(recipe) if name not in table.column_names]
@@ -62,8 +69,19 @@ def _finish(recipe: Recipe, tables: dict[str, pa.Table], listener: Listener) -> 
             raise DataError(f"the {split} split: {len(tables[split])} rows found, at least {needed} needed")
     targets = {name: block.type for name, block in recipe.data.target.items()}
     columns = compared(_input_names(recipe, tables["train"].column_names), targets)
-    report_duplicates(tables, columns, recipe.data.strict, listener)
+    if not are_sharded(tables):
+        report_duplicates(tables, columns, recipe.data.strict, listener)
+    elif recipe.data.strict:
+        raise DataError(
+            "data.strict looks for equal rows in two splits, which needs them all in memory, and they do not fit "
+            "data.memory_budget: leave it out, or set a larger budget"
+        )
     return tables
+
+
+def are_sharded(tables: Mapping[str, pa.Table]) -> bool:
+    """Tell whether any of the tables stays on disk."""
+    return any(isinstance(table, ShardedTable) for table in tables.values())
 
 
 def _learnable(recipe: Recipe, train: pa.Table, listener: Listener) -> pa.Table:
@@ -86,7 +104,10 @@ def resolve_inputs(recipe: Recipe, train: pa.Table, listener: Listener) -> Recip
     if recipe.data.inputs != "auto":
         return recipe
     left_out = {*recipe.data.target, *recipe.data.drop}
-    blocks = _inference.decide(train, left_out, recipe.model.type, listener)
+    if isinstance(train, ShardedTable):
+        listener.line(f"inputs: auto looks at a sample of at most {SAMPLED_ROWS:,} rows of the training split")
+    rows = sampled(train, budget_bytes(recipe) // 8)
+    blocks = _inference.decide(rows, left_out, recipe.model.type, listener)
     if not blocks:
         raise DataError("inputs: auto found no column to learn from; name the inputs")
     # What `drop` left out is decided now; beside a list of inputs it would have no effect, which is an error.
@@ -102,12 +123,27 @@ def _anchored(recipe: Recipe, folder: Path, tables: dict[str, pa.Table]) -> dict
     for split, table in tables.items():
         for name in [*_input_names(recipe, table.column_names), *masks]:
             is_asked = name in masks or (inputs != "auto" and inputs[name].type in MEDIA)
-            is_text = (is_asked or inputs == "auto") and family(table[name].type) == "text"
-            if is_text and (is_asked or _inference.field_of_files(table[name])):
-                paths = [None if path is None else str(folder / path) for path in table[name].to_pylist()]
-                table = table.set_column(table.column_names.index(name), name, pictures_at(paths))
+            is_text = (is_asked or inputs == "auto") and family(table.schema.field(name).type) == "text"
+            if is_text and (is_asked or _names_files(table, name)):
+                table = _with_files(table, name, folder)
         anchored[split] = table
     return anchored
+
+
+def _names_files(table: pa.Table, name: str) -> bool:
+    few = sampled(table.select([name]), MOST_PATH_BYTES)
+    return _inference.field_of_files(few[name]) is not None
+
+
+def _with_files(table: pa.Table, name: str, folder: Path) -> pa.Table:
+    """Replace paths by files."""
+
+    def files(values: pa.ChunkedArray) -> pa.Array:
+        return pictures_at([None if path is None else str(folder / path) for path in values.to_pylist()])
+
+    if isinstance(table, ShardedTable):
+        return table.edited(name, files, pictures_at([]).type)
+    return table.set_column(table.column_names.index(name), name, files(table[name]))
 
 
 def _named(recipe: Recipe) -> list[str]:
@@ -127,7 +163,7 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
     for name, block in recipe.data.target.items():
         if registry.load("fields", block.type).KIND == "labels":
             continue
-        known = is_known(table[name])
+        known = _known(table, name)
         missing = np.flatnonzero(~known)
         if len(missing) and not recipe.data.drop_missing_target:
             rows = ", ".join(map(str, missing[:5]))
@@ -140,6 +176,11 @@ def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener
         return table
     listener.line(f"{split}: {int((~usable).sum())} of {len(table)} rows left out, they have no target")
     return table.take(from_numbers(np.flatnonzero(usable)))
+
+
+def _known(table: pa.Table, name: str) -> np.ndarray:
+    """Tell for each row, bool [N], whether it holds a value; a table on disk is read shard by shard."""
+    return np.concatenate([is_known(piece[name]) for piece in in_pieces(table.select([name]), len(table))])
 
 
 def is_known(values: pa.ChunkedArray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,9 +28,11 @@ from dlw.runs.layout import Run
 from dlw.runs.seal import write_seal
 from dlw.specs import Arrays
 from dlw.verbs import _digests
+from dlw.verbs._cache import Cache
 from dlw.verbs._fitted import Fitted, fit
+from dlw.verbs._memory import budget_bytes, with_budget
 from dlw.verbs._pinned import pinned
-from dlw.verbs._rows import load_tables, resolve_inputs
+from dlw.verbs._rows import are_sharded, load_tables, resolve_inputs
 from dlw.verbs._slices import check_columns
 from dlw.verbs._together import Onlooker, cache_of
 from dlw.verbs._trained import read_fitted, restore
@@ -53,6 +56,8 @@ class Session:
     cache: Path
     """The folder that sources wrote to; it may go once the rows are encoded."""
     team: Team | None = None
+    kept: Cache | None = None
+    """Where encoded rows are kept for other runs."""
 
 
 def begin(
@@ -62,6 +67,7 @@ def begin(
     listener: Listener,
     is_sandboxed: bool = False,
     team: Team | None = None,
+    kept: Cache | None = None,
 ) -> Session:
     """Read recipe and data, fit the fields and write all of it into a new run directory.
 
@@ -70,12 +76,16 @@ def begin(
     loaded = load_recipe(reference, sets, is_sandboxed=is_sandboxed)
     for note in loaded.notes:
         listener.line(note)
-    cache = cache_of(run, team)
-    tables = load_tables(loaded.recipe, loaded.root, cache, listener)
+    cache, budget = cache_of(run, team), budget_bytes(loaded.recipe)
+    tables = load_tables(loaded.recipe, loaded.root, cache, listener, budget)
     check_columns(loaded.recipe.evaluate.slices, tables["train"].column_names, "evaluate.slices:")
-    recipe = resolve_inputs(loaded.recipe, tables["train"], listener)
+    # The order of rows on disk follows from the budget: what the free memory came to is kept with the run.
+    is_found = are_sharded(tables) and loaded.recipe.data.memory_budget is None
+    recipe = with_budget(loaded.recipe, budget) if is_found else loaded.recipe
+    recipe = resolve_inputs(recipe, tables["train"], listener)
     recipe = pinned(recipe, loaded.root)
-    fitted = fit(recipe, tables["train"], listener)
+    is_kept = kept is not None and not are_sharded(tables)
+    fitted = kept.fit(recipe, tables["train"]) if kept and is_kept else fit(recipe, tables["train"], listener)
     disk.write_json(run.fields, fitted.to_json())
     resolved, written = dump(resolve(recipe)).encode(), loaded.text.encode()
     disk.write_atomic(run.resolved, resolved)
@@ -83,17 +93,21 @@ def begin(
     data = _digests.describe(recipe.data.source, loaded.root, tables)
     write_seal(run, {file.name: content for file, content in contents.items()}, data)
     disk.write_atomic(run.recipe, written)
-    return Session(run, recipe, fitted, tables, cache, team)
+    return Session(run, recipe, fitted, tables, cache, team, kept)
 
 
-def reopen(run: Run, listener: Listener, team: Team | None = None) -> Session:
-    """Read recipe, data and fitted fields of an existing run; nothing is fitted again."""
+def reopen(run: Run, listener: Listener, team: Team | None = None, kept: Cache | None = None) -> Session:
+    """Read recipe, data and fitted fields of an existing run; nothing is fitted again.
+
+    Rows that were in memory are there again, whatever is free now.
+    """
     loaded = load_recipe(run.resolved)
     for note in loaded.notes:
         listener.line(note)
     cache = cache_of(run, team)
-    tables = load_tables(loaded.recipe, loaded.root, cache, listener)
-    return Session(run, loaded.recipe, read_fitted(run), tables, cache, team)
+    budget = sys.maxsize if loaded.recipe.data.memory_budget is None else None
+    tables = load_tables(loaded.recipe, loaded.root, cache, listener, budget)
+    return Session(run, loaded.recipe, read_fitted(run), tables, cache, team, kept)
 
 
 _WITHOUT_BITS = (

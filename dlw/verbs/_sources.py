@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from dlw.errors import DataError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.places import MIRROR, exists, located
 from dlw.recipe.schema import Block, Recipe
+from dlw.remote import is_remote
+from dlw.shards import ShardedTable
+from dlw.sources._files import has_suffix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,8 +25,13 @@ _HUB = "hub"
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 
 
-def open_source(source: str | list[str] | Block, root: Path, cache: Path, listener: Listener) -> dict[str, pa.Table]:
-    """Open a source as it names its splits; relative paths start at `root`, missing ones are looked up in DLW_DATA."""
+def open_source(
+    source: str | list[str] | Block, root: Path, cache: Path, listener: Listener, budget_bytes: int | None = None
+) -> dict[str, pa.Table]:
+    """Open a source as it names its splits; relative paths start at `root`, missing ones are looked up in DLW_DATA.
+
+    Where the rows take more than the budget and their source can leave them on disk, the tables are ShardedTables.
+    """
     if isinstance(source, Block):
         name, options = source.type, dict(source.options)
         if name != _HUB and "path" in options:
@@ -34,7 +43,16 @@ def open_source(source: str | list[str] | Block, root: Path, cache: Path, listen
     else:
         name, options = _recognise([source] if isinstance(source, str) else source, root)
     module = registry.load("sources", name)
-    tables: dict[str, pa.Table] = module.open_tables(module.Settings.model_validate(options), cache, listener)
+    ready = module.Settings.model_validate(options)
+    is_far = any(is_remote(path) for path in _paths(options.get("path")))
+    if hasattr(module, "open_shards") and (is_far or budget_bytes is not None):
+        limit = sys.maxsize if budget_bytes is None else budget_bytes
+        sharded: dict[str, ShardedTable] | None = module.open_shards(ready, cache, listener, limit)
+        if sharded is not None:
+            return _read(sharded, limit, listener)
+    elif is_far:
+        raise DataError(f"{_paths(options['path'])[0]}: source {name} reads no URLs; parquet and jsonl do")
+    tables: dict[str, pa.Table] = module.open_tables(ready, cache, listener)
     return tables
 
 
@@ -49,8 +67,24 @@ def missing(recipe: Recipe, root: Path) -> str:
     return ""
 
 
+def _paths(path: object) -> list[str]:
+    return [path] if isinstance(path, str) else list(path) if isinstance(path, list) else []
+
+
+def _read(sharded: dict[str, ShardedTable], limit: int, listener: Listener) -> dict[str, pa.Table]:
+    """Read remote tables that fit the memory; others stay where they are, and that is told."""
+    size = sum(table.nbytes for table in sharded.values())
+    if size <= limit // 2:
+        return {split: table.load() for split, table in sharded.items()}
+    listener.line(
+        f"about {size / 2**20:,.0f} MiB of rows, more than half of data.memory_budget ({limit / 2**20:,.0f} MiB): "
+        "read from their files as they are needed"
+    )
+    return dict(sharded)
+
+
 def folder_of(source: str | list[str] | Block, root: Path) -> Path:
-    """Return the folder that relative picture paths inside the rows start at: the source's own."""
+    """Return the folder that relative picture paths inside the rows start at: the source's own; of a URL, nowhere."""
     path = source.options.get("path", ".") if isinstance(source, Block) else source
     place = Path(located(path if isinstance(path, str) else path[0], root))
     return place if place.is_dir() else place.parent
@@ -59,6 +93,8 @@ def folder_of(source: str | list[str] | Block, root: Path) -> Path:
 def _recognise(texts: list[str], root: Path) -> tuple[str, dict[str, str | list[str]]]:
     if not texts:
         raise DataError("data.source: the list is empty")
+    if any(map(is_remote, texts)):
+        return _recognised_url(texts), {"path": texts[0] if len(texts) == 1 else texts}
     places = [located(text, root) for text in texts]
     names = set()
     for text, place in zip(texts, places, strict=True):
@@ -71,6 +107,22 @@ def _recognise(texts: list[str], root: Path) -> tuple[str, dict[str, str | list[
     if len(names) > 1:
         raise DataError(f"data.source: files of different kinds ({', '.join(sorted(names))}); one kind is needed")
     return names.pop(), {"path": places[0] if len(places) == 1 else places}
+
+
+def _recognised_url(texts: list[str]) -> str:
+    """Return the source that reads files of such names; a folder at a URL needs to be told."""
+    for name in registry.names("sources"):
+        module = registry.load("sources", name)
+        if (
+            hasattr(module, "open_shards")
+            and hasattr(module, "SUFFIXES")
+            and has_suffix(Path(texts[0]), module.SUFFIXES)
+        ):
+            return name
+    raise DataError(
+        f"{texts[0]}: which kind of files? `source: {{type: parquet, path: {texts[0]}}}`, say; of URLs parquet and "
+        "jsonl are read"
+    )
 
 
 def _claimed(text: str, path: Path) -> str:

@@ -118,7 +118,8 @@ def bare_step(job: Job, plan: Plan) -> Callable[[], None]:
     from dlw.specs import INDEX
 
     train = job.train
-    rows = training_plan(job.seed, train.num_rows, plan.batch_size, plan.batches_per_epoch, 0, train.lengths)
+    sizes = train.num_rows, plan.batch_size, plan.batches_per_epoch
+    rows = training_plan(job.seed, *sizes, 0, train.lengths, train.shards)
     batches = train.stream(rows)
     steps = itertools.count()
 

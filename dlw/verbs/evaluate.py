@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,15 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Recipe
+from dlw.shards import ShardedTable, loaded, sampled
 from dlw.specs import Arrays, Outcome
 from dlw.verbs import _digests, _groups, _outcomes, _protocol, _reliability, _requirements, _slices
-from dlw.verbs._answers import answered, encoded_for
+from dlw.verbs._answers import answered, answered_from_disk, encoded_for
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
 from dlw.verbs._judged import OTHER_ROWS, tables_of
+from dlw.verbs._memory import budget_bytes, with_budget
 from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._recordings import alike, in_recordings
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dlw.engine.team import Team
+    from dlw.verbs._fitted import Fitted
     from dlw.verbs._trained import Trained
 
 
@@ -45,7 +48,8 @@ class Judged:
     table: pa.Table
     rows: np.ndarray
     left_out: int
-    arrays: Arrays
+    arrays: Arrays | None
+    """The encoded rows; None where they do not fit the memory."""
     answers: Arrays
     outcome: Outcome
 
@@ -53,6 +57,14 @@ class Judged:
         """Return some columns of the rows that were answered."""
         table = self.table.select(list(columns))
         return table if np.array_equal(self.rows, np.arange(len(table))) else table.take(self.rows)
+
+    def encoded(self, place: int, fitted: Fitted) -> Arrays:
+        """Return one of the rows that were answered, encoded with its target."""
+        if self.arrays is not None:
+            return {name: array[place] for name, array in self.arrays.items()}
+        row = loaded(self.table.take(self.rows[[place]]))
+        arrays = fitted.encode(row, with_target=True, listener=Silent(), max_bad=None).arrays
+        return {name: array[0] for name, array in arrays.items()}
 
 
 def evaluate(
@@ -79,6 +91,8 @@ def evaluate(
         if one.split not in ("", split):
             raise UsageError(f"require {one.text!r}: this evaluates the {split} split, not {one.split}")
     trained = open_trained(run, listener=listener, place=team.place if team else None)
+    if team:  # each sees other free memory, and all must read the rows in the same way
+        trained = replace(trained, recipe=with_budget(trained.recipe, team.tell(budget_bytes(trained.recipe))))
     recipe = trained.recipe
     asked += _from_recipe(recipe, split, listener)
     metrics = _metrics(trained, [one.metric for one in asked if not one.column])
@@ -90,10 +104,11 @@ def evaluate(
     _check_kinds({**metrics, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
     if recipe.evaluate.baseline:
-        rows, train = judged.kept(judged.table.column_names), tables["train"]
+        rows, train = judged.kept(judged.table.column_names), sampled(tables["train"], budget_bytes(recipe) // 8)
         found = rivals(
             trained,
             train,
+            len(tables["train"]),
             judged.arrays,
             rows,
             judged.outcome,
@@ -103,7 +118,7 @@ def evaluate(
         )
     groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
     evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
-    _write(trained, judged, evaluation)
+    _write(trained, judged, evaluation, listener)
     for text in evaluation.warnings:
         listener.warn(text)
     unmet = [verdict for verdict in evaluation.requirements if not verdict.is_met]
@@ -152,13 +167,18 @@ def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
 def _judge(
     trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener, team: Team | None
 ) -> Judged:
-    encoded = encoded_for(trained, table, listener)
-    answers, outcome = answered(trained, encoded, table, listener, team)
-    outcome = in_episodes(outcome, trained.recipe, split, table.take(encoded.rows))
-    outcome = in_recordings(outcome, table.take(encoded.rows), trained.recipe.evaluate.within)
+    arrays: Arrays | None = None
+    size = trained.fitted.row_bytes * len(table)
+    if isinstance(table, ShardedTable) and trained.task.packing is None and size > budget_bytes(trained.recipe) // 4:
+        answers, outcome, rows, left_out = answered_from_disk(trained, table, listener)
+    else:
+        encoded = encoded_for(trained, table, listener)
+        answers, outcome = answered(trained, encoded, table, listener, team)
+        arrays, rows, left_out = encoded.arrays, encoded.rows, len({row for row, _, _ in encoded.bad})
+    outcome = in_episodes(outcome, trained.recipe, split, table.take(rows))
+    outcome = in_recordings(outcome, table.take(rows), trained.recipe.evaluate.within)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
-    left_out = len({row for row, _, _ in encoded.bad})
-    return Judged(split, source, table, encoded.rows, left_out, encoded.arrays, answers, outcome)
+    return Judged(split, source, table, rows, left_out, arrays, answers, outcome)
 
 
 def _tuning(trained: Trained, tables: Mapping[str, pa.Table], listener: Listener) -> Arrays | None:
@@ -167,7 +187,7 @@ def _tuning(trained: Trained, tables: Mapping[str, pa.Table], listener: Listener
     asked = getattr(registry.load("tasks", trained.recipe.task.type), "FOUND_BY", {}).values()
     if all(getattr(options, by) is None for by in asked):
         return None
-    return encoded_for(trained, tables["validation"], listener).arrays
+    return encoded_for(trained, sampled(tables["validation"], budget_bytes(trained.recipe) // 8), listener).arrays
 
 
 def _evaluation(
@@ -233,10 +253,13 @@ def _scores(
 def _facts(trained: Trained, judged: Judged, train: pa.Table, metrics: Mapping[str, ModuleType]) -> _protocol.Facts:
     from dlw.verbs._leaks import compared, row_codes
     from dlw.verbs._network import monitored
+    from dlw.verbs._rows import are_sharded
 
     recipe = trained.recipe
-    repeated = 0
-    if judged.split != "train":
+    repeated: int | None = 0
+    if are_sharded({"judged": judged.table, "train": train}):
+        repeated = None
+    elif judged.split != "train":
         columns = trained.fitted.columns
         inputs = [column.name for column in columns if column.role == "input"]
         names = compared(inputs, {column.name: column.type for column in columns if column.role == "target"})
@@ -265,19 +288,19 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table, metrics: Mapping[s
     )
 
 
-def _write(trained: Trained, judged: Judged, evaluation: Evaluation) -> None:
+def _write(trained: Trained, judged: Judged, evaluation: Evaluation, listener: Listener) -> None:
     from dlw.runs.disk import write_atomic, write_json
     from dlw.verbs._report.write import report
     from dlw.verbs._tables import table_bytes
 
     folder = trained.run.evaluation(judged.split)
     write_json(folder / "metrics.json", evaluation.to_json())
-    write_atomic(folder / "predictions.parquet", table_bytes(_predictions(trained, judged), ".parquet"))
-    write_atomic(folder / _outcomes.FILE, _outcomes.to_bytes(judged.outcome, _row_digests(judged)))
+    write_atomic(folder / "predictions.parquet", table_bytes(_predictions(trained, judged, listener), ".parquet"))
+    write_atomic(folder / _outcomes.FILE, _outcomes.to_bytes(judged.outcome, _row_digests(trained, judged)))
     write_atomic(folder / "report.html", report(trained, judged, evaluation).encode())
 
 
-def _row_digests(judged: Judged) -> dict[str, str]:
+def _row_digests(trained: Trained, judged: Judged) -> dict[str, str]:
     """Return the sha256 of each column of the judged rows; lists are left out, whose length a recipe may choose."""
     from pyarrow import types
 
@@ -285,22 +308,27 @@ def _row_digests(judged: Judged) -> dict[str, str]:
 
     kinds = {name: judged.table.schema.field(name).type for name in judged.table.column_names}
     plain = [name for name, kind in kinds.items() if not (is_list(kind) or types.is_null(kind))]
-    return _digests.of_columns(judged.kept(plain), plain)
+    kept = judged.kept(plain)
+    if isinstance(kept, ShardedTable):
+        kept = kept.gather(plain, budget_bytes(trained.recipe) // 8)
+    return _digests.of_columns(kept, kept.column_names)
 
 
-def _predictions(trained: Trained, judged: Judged) -> dict[str, Any]:
+def _predictions(trained: Trained, judged: Judged, listener: Listener) -> dict[str, Any]:
     """Return row numbers, columns that are neither input nor target, the truth and the answers."""
     import pyarrow as pa
 
     table = judged.table
     used = {column.name for column in trained.fitted.columns}
     targets = [column.name for column in trained.fitted.columns if column.role == "target"]
-    others = [
-        name
-        for name in table.column_names
-        if name not in used and not (pa.types.is_nested(table[name].type) or pa.types.is_binary(table[name].type))
-    ]
+    kinds = {name: table.schema.field(name).type for name in table.column_names if name not in used}
+    others = [name for name, kind in kinds.items() if not (pa.types.is_nested(kind) or pa.types.is_binary(kind))]
     kept = judged.kept([*others, *targets])
+    if isinstance(kept, ShardedTable):
+        kept = kept.gather([*targets, *others], budget_bytes(trained.recipe) // 8)
+        if left := [name for name in (*others, *targets) if name not in kept.column_names]:
+            listener.line(f"predictions.parquet is without {', '.join(left)}: too large for data.memory_budget")
+        others, targets = ([name for name in names if name in kept.column_names] for names in (others, targets))
     truth = {"truth" if len(targets) == 1 else f"truth_{name}": kept[name] for name in targets}
     if judged.outcome.kind.startswith("forecast"):
         came = judged.outcome.target

@@ -25,6 +25,7 @@ from dlw.runs.lock import hold
 from dlw.specs import Arrays
 from dlw.verbs._backbone import start_from_backbone, start_from_files
 from dlw.verbs._batches import make_batches
+from dlw.verbs._cache import Cache
 from dlw.verbs._cost import measured
 from dlw.verbs._network import build_job, build_task, monitored, refuse_without_validation
 from dlw.verbs._report.training import report
@@ -99,11 +100,13 @@ def train(
     allow_inexact: bool = False,
     is_sandboxed: bool = False,
     code: Sequence[Path] = (),
+    cache: Path | None = None,
     listener: Listener | None = None,
 ) -> TrainResult:
     """Train by a recipe (a path or an installed name), or continue the run `resume`.
 
-    `is_sandboxed` refuses a recipe whose paths leave its folder.
+    `is_sandboxed` refuses a recipe whose paths leave its folder. Fitted fields and encoded rows are kept in the folder
+    `cache` for other runs, or taken from there.
     Raises Interrupted, with everything saved, where a signal stopped it.
     """
     listener = listener or Silent()
@@ -115,13 +118,14 @@ def train(
         refuse_dry_run_together()
         with tempfile.TemporaryDirectory(prefix="dlw-dry-run-") as folder:
             run = create_run("dry-run", Path(folder) / "run")
-            return _dry_run(begin(reference, sets, run, listener, is_sandboxed), plugins, listener)
+            session = begin(reference, sets, run, listener, is_sandboxed, kept=_kept_in(cache, listener))
+            return _dry_run(session, plugins, listener)
     with together(listener) as team:
         if team and not team.is_first:
-            return _assist(team, plugins, allow_inexact)
+            return _assist(team, plugins, allow_inexact, cache)
         resume = resume or begun_before(team, out)
         if resume is not None:
-            return _continue(open_run(resume), plugins, listener, allow_inexact, team)
+            return _continue(open_run(resume), plugins, listener, allow_inexact, team, cache)
         assert reference is not None, "a recipe or a run to resume"
         recipe = load_recipe(reference, sets, is_sandboxed=is_sandboxed).recipe
         require_shares(recipe, team)
@@ -131,14 +135,19 @@ def train(
         run = create_run(recipe.name, out)
         with hold(run), removed_if_refused(run):
             listener = LoggedListener(listener, run.log)
-            session = begin(reference, sets, run, listener, is_sandboxed, team)
+            session = begin(reference, sets, run, listener, is_sandboxed, team, _kept_in(cache, listener))
             if team:
                 team.tell([str(run.folder.absolute()), False])
             return _train(session, plugins, listener)
 
 
 def _continue(
-    run: Run, plugins: Sequence[tuple[str, str, str]], listener: Listener, allow_inexact: bool, team: Team | None
+    run: Run,
+    plugins: Sequence[tuple[str, str, str]],
+    listener: Listener,
+    allow_inexact: bool,
+    team: Team | None,
+    cache: Path | None,
 ) -> TrainResult:
     """Go on with a run that was stopped."""
     with hold(run):
@@ -146,13 +155,20 @@ def _continue(
         listener = LoggedListener(listener, run.log)
         if team:
             team.tell([str(run.folder.absolute()), True])
-        return _train(reopen(run, listener, team), plugins, listener, is_resumed=True, allow_inexact=allow_inexact)
+        session = reopen(run, listener, team, _kept_in(cache, listener))
+        return _train(session, plugins, listener, is_resumed=True, allow_inexact=allow_inexact)
 
 
-def _assist(team: Team, plugins: Sequence[tuple[str, str, str]], allow_inexact: bool) -> TrainResult:
+def _kept_in(folder: Path | None, listener: Listener) -> Cache | None:
+    return None if folder is None else Cache(folder.absolute(), listener)
+
+
+def _assist(
+    team: Team, plugins: Sequence[tuple[str, str, str]], allow_inexact: bool, cache: Path | None
+) -> TrainResult:
     """Do the share of a process that is not the first: rank 0 keeps the run directory and tells where it is."""
     folder, is_resumed = team.tell(None)
-    session = reopen(Run(Path(folder)), Silent(), team)
+    session = reopen(Run(Path(folder)), Silent(), team, _kept_in(cache, Silent()))
     return _train(session, plugins, Silent(), is_resumed=is_resumed, allow_inexact=allow_inexact)
 
 
@@ -256,14 +272,22 @@ def _prepare(
     listener.line(f"training on {f'{team.size} x ' if team else ''}{hardware}")
     splits: dict[str, Batches] = {}
     printed: Arrays = {}
-    packing, cache = build_task(recipe, session.fitted).packing, session.cache
+    packing = build_task(recipe, session.fitted).packing
     for split in ("train", "validation"):
         if split in session.tables:
             splits[split], arrays = make_batches(
-                recipe, session.fitted, packing, session.tables[split], split, hardware, cache, listener
+                recipe,
+                session.fitted,
+                packing,
+                session.tables[split],
+                split,
+                hardware,
+                session.cache,
+                listener,
+                session.kept,
             )
             printed |= {f"{split}/{name}": array for name, array in arrays.items()}
-    shutil.rmtree(cache, ignore_errors=True)
+    shutil.rmtree(session.cache, ignore_errors=True)
     job = build_job(recipe, session.fitted, hardware, splits, first_home(recipe))
     if job.validation is None:
         refuse_without_validation(recipe)

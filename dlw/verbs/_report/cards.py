@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.shards import loaded
 from dlw.specs import TARGET, Outcome
-from dlw.tasks._base import Task
 from dlw.verbs._drawings import as_picture, enlarged, picture_group, png
 from dlw.verbs._report import charts
 from dlw.verbs._report.badness import badness
@@ -69,7 +69,8 @@ def _cards(trained: Trained, judged: Judged, rows: Sequence[int]) -> Markup | No
     cards = []
     for row in rows:
         place = int(judged.rows[row])
-        values = {name: judged.table[name][place].as_py() for name in columns}
+        cells = loaded(judged.table.select(columns).take(judged.rows[[row]]))
+        values = {name: cells[name][0].as_py() for name in columns}
         cards.append(tag("div", *_seen(trained, judged, row), facts({"row": place, **_said(judged, row), **values})))
     return tag("div", *cards, class_="mistakes")
 
@@ -94,22 +95,25 @@ def _seen(trained: Trained, judged: Judged, row: int) -> Iterator[Markup]:
     group = picture_group(trained.fitted.inputs)
     kind = judged.outcome.kind
     if group is not None and kind in ("map", "boxes"):
-        yield from _over_picture(trained.task, judged, group, row)
+        yield from _over_picture(trained, judged, group, row)
     elif group is not None:
-        yield _shown(as_picture(judged.arrays[group][row]), f"row {judged.rows[row]}")
+        yield _shown(as_picture(judged.encoded(row, trained.fitted)[group]), f"row {judged.rows[row]}")
         if kind == "vectors":
             for other in _nearest(judged.outcome, row):
-                yield _shown(as_picture(judged.arrays[group][other]), f"found: row {judged.rows[other]}")
+                yield _shown(
+                    as_picture(judged.encoded(other, trained.fitted)[group]), f"found: row {judged.rows[other]}"
+                )
     elif kind in ("forecast", "forecast_quantiles"):
         yield _coming(trained, judged, row)
 
 
-def _over_picture(task: Task, judged: Judged, group: str, row: int) -> Iterator[Markup]:
+def _over_picture(trained: Trained, judged: Judged, group: str, row: int) -> Iterator[Markup]:
+    task, encoded = trained.task, judged.encoded(row, trained.fitted)
     layers = task.layers({name: array[row : row + 1] for name, array in judged.answers.items()})
     if layers is None:
         return
-    pixels = judged.arrays[group][row]
-    for layer, told in ((judged.arrays[TARGET][row], "true"), (layers[0], "answered")):
+    pixels = encoded[group]
+    for layer, told in ((encoded[TARGET], "true"), (layers[0], "answered")):
         drawn = enlarged(task.draw(as_picture(pixels), layer))
         yield tag("figure", _shown(drawn, f"row {judged.rows[row]}, {told}"), tag("figcaption", told))
 
@@ -154,7 +158,7 @@ def _history(trained: Trained, judged: Judged, row: int, channel: str) -> np.nda
     """Return what a row gives of a channel [T], without the gaps; empty where no input holds it."""
     for group, spec in trained.fitted.inputs.items():
         if spec.kind == "series" and channel in spec.columns:
-            given_T: np.ndarray = judged.arrays[group][row][:, spec.columns.index(channel)]
+            given_T: np.ndarray = judged.encoded(row, trained.fitted)[group][:, spec.columns.index(channel)]
             return given_T[np.isfinite(given_T)]
     return np.empty(0)
 

@@ -1,0 +1,202 @@
+"""Fitted fields and encoded rows kept between runs, in a folder that the user names (`dlw train --cache DIR`).
+
+An entry is known by the sha256 of everything that it follows from: the bytes of the rows, of the pictures and
+recordings that they name and of the files that fields read, the fields' settings, and the versions of dlw, of its
+plug-in files and of the libraries that decode. So a changed byte of the data is another entry. An entry is two files,
+`KEY.safetensors` with the arrays and `KEY.json`, written last, with the length and sha256 of the first: what does not
+agree is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlw import __version__, registry
+from dlw.errors import CheckpointError, RunError
+from dlw.local_files import files_of, is_path
+from dlw.progress import Listener
+from dlw.recipe.schema import Recipe
+from dlw.runs import disk
+from dlw.specs import Arrays
+from dlw.verbs._fitted import EncodedTable, Fitted, fit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = 1
+LIBRARIES = ("numpy", "pyarrow", "pillow", "soundfile", "tokenizers")
+"""What takes part in turning rows into arrays, and may come to other bytes in another version."""
+MAX_JSON_BYTES = 64 * 2**20
+_ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The entries in a folder; nothing is ever deleted there but what is damaged."""
+
+    folder: Path
+    listener: Listener
+
+    def fit(self, recipe: Recipe, train: pa.Table) -> Fitted:
+        """Return the fields fitted on a training table: those kept, or new ones, which are then kept."""
+        data = recipe.data
+        assert data.inputs != "auto", "resolve_inputs comes first"
+        blocks = {name: [block.type, block.options] for name, block in {**data.inputs, **data.target}.items()}
+        names = [name for name in blocks if name in train.column_names]
+        written = {"task": recipe.task.type, "inputs": list(data.inputs), "fields": blocks, "known": train.column_names}
+        key = _key("fields", written, train.select(names), _files_named(blocks))
+        kept = self._read(key)
+        if kept is not None:
+            self.listener.line(f"fields taken from {self.folder}")
+            return Fitted.from_json(kept[0]["fields"])
+        fitted = fit(recipe, train, self.listener)
+        self._write(key, {"fields": fitted.to_json()}, {})
+        return fitted
+
+    def encode(
+        self, fitted: Fitted, table: pa.Table, *, with_target: bool, max_bad: float, listener: Listener
+    ) -> EncodedTable:
+        """Return what `fitted.encode` returns: kept, or made now and then kept."""
+        names = [column.name for column in fitted.columns if column.name in table.column_names]
+        written = {"fields": fitted.to_json(), "with_target": with_target, "max_bad": max_bad}
+        key = _key("rows", written, table.select(names), ())
+        kept = self._read(key)
+        if kept is not None:
+            told, arrays = kept
+            listener.line(f"{len(table):,} encoded rows taken from {self.folder}")
+            for text in told["warnings"]:
+                listener.warn(text)
+            groups = {name: arrays[held] for name, held in told["groups"].items()}
+            return EncodedTable(groups, arrays[_ROWS], [(row, name, why) for row, name, why in told["bad"]])
+        heard = _Heard(listener)
+        encoded = fitted.encode(table, with_target=with_target, listener=heard, max_bad=max_bad)
+        # By number: a column may be called anything. An input that is its own target is kept once.
+        held = {id(array): (f"array_{place}", array) for place, array in enumerate(encoded.arrays.values())}
+        told = {"groups": {name: held[id(array)][0] for name, array in encoded.arrays.items()}}
+        told |= {"bad": encoded.bad, "warnings": heard.warnings}
+        self._write(key, told, {**dict(held.values()), _ROWS: encoded.rows})
+        return encoded
+
+    def _read(self, key: str) -> tuple[dict[str, Any], Arrays] | None:
+        """Return what was kept under a key; None, and a warning, where it is not what was written."""
+        from dlw.runs import tensorfile
+
+        about = self.folder / f"{key}.json"
+        try:
+            tree = json.loads(disk.read(about, MAX_JSON_BYTES))
+            data = disk.read(self.folder / f"{key}.safetensors", int(tree["size"]))
+            body = {name: value for name, value in tree.items() if name != "digest"}
+            if tree["digest"] != _digest(body) or tree["sha256"] != hashlib.sha256(data).hexdigest():
+                raise ValueError("checksum differs")
+            tensors = tensorfile.unpack(data)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, RunError, CheckpointError) as error:
+            self.listener.warn(f"{about}: damaged ({error}); made again")
+            return None
+        return tree, {name: tensor.numpy() for name, tensor in tensors.items()}
+
+    def _write(self, key: str, told: Mapping[str, Any], arrays: Arrays) -> None:
+        import torch
+
+        from dlw.runs import tensorfile
+
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+        packed = tensorfile.pack(tensors)
+        disk.make_folders(self.folder)
+        disk.require_space(self.folder, packed.size_bytes)
+        written = disk.write_chunks(self.folder / f"{key}.safetensors", packed.chunks)
+        body = {"format": FORMAT, "size": written.size_bytes, "sha256": written.sha256, **told}
+        body = json.loads(json.dumps(body))
+        disk.write_json(self.folder / f"{key}.json", {**body, "digest": _digest(body)})
+        self.listener.line(f"kept in {self.folder}: {written.size_bytes / 2**20:,.1f} MiB")
+
+
+class _Heard:
+    """Passes everything on and keeps the warnings, which belong to the rows."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.warnings: list[str] = []
+
+    def line(self, text: str) -> None:
+        """See Listener."""
+        self._listener.line(text)
+
+    def warn(self, text: str) -> None:
+        """See Listener."""
+        self.warnings.append(text)
+        self._listener.warn(text)
+
+    def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        """See Listener."""
+        self._listener.progress(stage, done, total, values)
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _key(what: str, written: Mapping[str, Any], table: pa.Table, files: Sequence[Path]) -> str:
+    """Return the sha256 of everything that an entry follows from."""
+    found = hashlib.sha256()
+    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in registry.code_files()]
+    libraries = {name: version(name) for name in LIBRARIES}
+    about = {"what": what, "format": FORMAT, "dlw": __version__, "code": code, "libraries": libraries, **written}
+    found.update(json.dumps(about, sort_keys=True).encode())
+    for part in (*_table_bytes(table), *(path.read_bytes() for path in files)):
+        found.update(len(part).to_bytes(8, "little"))
+        found.update(part)
+    return found.hexdigest()
+
+
+def _table_bytes(table: pa.Table) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of all values of a table, and of the files that its cells name."""
+    import pyarrow as pa
+
+    for name in table.column_names:
+        column = table.select([name])
+        for batch in column.to_batches(max_chunksize=65_536):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, column.schema) as writer:
+                writer.write_batch(batch)
+            yield memoryview(sink.getvalue())
+        kind = table.schema.field(name).type
+        if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0 and kind.get_field_index("bytes") >= 0:
+            for cell in table[name]:
+                if cell.is_valid and not cell["bytes"].is_valid and cell["path"].is_valid:
+                    yield _content(Path(cell["path"].as_py()))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b"no file"
+    except OSError as error:
+        return f"unreadable: {error.errno}".encode()
+
+
+def _files_named(blocks: Mapping[str, Sequence[Any]]) -> list[Path]:
+    """Return the files that settings of fields name (tokenizers): every one of a folder."""
+    words = [word for _, options in blocks.values() for word in options.values() if isinstance(word, str)]
+    places = [files_of(word) for word in words if is_path(word)]
+    inside = (file for place in places for file in (place.rglob("*") if place.is_dir() else [place]))
+    return sorted(file for file in inside if file.is_file())
+
+
+Encode = Callable[..., EncodedTable]
+"""How rows are encoded: as `Fitted.encode`."""
+
+
+def encoder(fitted: Fitted, cache: Cache | None) -> Encode:
+    """Return `fitted.encode`, with a cache the same that looks there first."""
+    if cache is None:
+        return fitted.encode
+    return lambda table, **options: cache.encode(fitted, table, **options)
