@@ -19,21 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from dlw.recipe._amounts import Bytes, Count, Decay, Finite, Fraction, Interval, NotNegative, Positive
+
 DEFAULT_EPOCHS = 10
 """Passes over the training split where a recipe says neither epochs nor steps."""
-
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Interval = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|steps?|minutes?)$")]
-"""A duration as text: `1 epoch`, `500 steps`, `10 minutes`."""
-
-
-Bytes = Annotated[str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,6})? ?(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$")]
-"""An amount of memory as text: `2 GiB`, `500 MB`."""
 
 
 class Section(BaseModel):

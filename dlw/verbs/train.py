@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlw import registry
 from dlw.errors import Interrupted
-from dlw.models._base import Filled
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
@@ -22,12 +20,11 @@ from dlw.runs import store
 from dlw.runs.disk import write_atomic, write_json
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
-from dlw.specs import Arrays
 from dlw.verbs._backbone import start_from_backbone, start_from_files
-from dlw.verbs._batches import make_batches
 from dlw.verbs._cache import Cache
 from dlw.verbs._cost import measured
-from dlw.verbs._network import build_job, build_task, monitored, refuse_without_validation
+from dlw.verbs._network import monitored
+from dlw.verbs._preparation import plan_of, prepared
 from dlw.verbs._report.training import report
 from dlw.verbs._samples import keep_answers, keep_first_batch
 from dlw.verbs._session import (
@@ -36,7 +33,6 @@ from dlw.verbs._session import (
     Session,
     begin,
     events,
-    fingerprint,
     refuse_changes,
     removed_if_refused,
     reopen,
@@ -47,18 +43,15 @@ from dlw.verbs._together import (
     Agreed,
     Onlooker,
     begun_before,
-    first_home,
     has_checkpoint,
     is_first,
     refuse_dry_run_together,
-    require_same_data,
     require_shares,
     spread_over,
     together,
 )
 
 if TYPE_CHECKING:
-    from dlw.engine.batches import Batches
     from dlw.engine.loop import Job
     from dlw.engine.progress import Plan, Progress
     from dlw.engine.team import Team
@@ -188,8 +181,8 @@ def _train(
     require_shares(recipe, team)
     if is_resumed:
         recipe = with_recorded_threads(run, recipe)
-    job, prints = _prepare(session, recipe, plugins, listener)
-    plan = _plan(recipe, job)
+    job, prints = prepared(session, recipe, plugins, listener)
+    plan = plan_of(recipe, job)
     sink = RunSink(run, recipe.checkpoint.keep, prints) if is_first(team) else Onlooker()
     progress = _stand(session, job, recipe, prints, sink, listener, is_resumed, allow_inexact)
     if progress.step:
@@ -261,55 +254,6 @@ def _write_report(session: Session, job: Job, result: TrainResult) -> None:
     write_atomic(session.run.report, page.encode())
 
 
-def _prepare(
-    session: Session, recipe: Recipe, plugins: Sequence[tuple[str, str, str]], listener: Listener
-) -> tuple[Job, dict[str, Any]]:
-    """Encode the data and build the job; return it with the fingerprint that an exact resume needs."""
-    from dlw.engine.hardware import prepare
-
-    team = session.team
-    hardware = prepare(recipe.train, team.place if team else None)
-    listener.line(f"training on {f'{team.size} x ' if team else ''}{hardware}")
-    splits: dict[str, Batches] = {}
-    printed: Arrays = {}
-    packing = build_task(recipe, session.fitted).packing
-    for split in ("train", "validation"):
-        if split in session.tables:
-            splits[split], arrays = make_batches(
-                recipe,
-                session.fitted,
-                packing,
-                session.tables[split],
-                split,
-                hardware,
-                session.cache,
-                listener,
-                session.kept,
-            )
-            printed |= {f"{split}/{name}": array for name, array in arrays.items()}
-    shutil.rmtree(session.cache, ignore_errors=True)
-    job = build_job(recipe, session.fitted, hardware, splits, first_home(recipe))
-    if job.validation is None:
-        refuse_without_validation(recipe)
-        listener.warn("there is no validation split: the last checkpoint counts as the best")
-    parameters = sum(parameter.numel() for parameter in job.network.parameters())
-    listener.line(f"{recipe.model.type} with {parameters:,} parameters, {splits['train'].num_rows:,} training rows")
-    prints = fingerprint(printed, plugins, hardware.device.type if team else str(hardware.device), recipe, team)
-    if team:
-        require_same_data(team, prints)
-    return job, prints
-
-
-def _plan(recipe: Recipe, job: Job) -> Plan:
-    """Return the steps to take: one where the network is filled in one pass over the rows."""
-    from dlw.engine.progress import Plan
-
-    plan = Plan(recipe.train, recipe.checkpoint.every, job.train.num_rows)
-    if isinstance(job.network, Filled):
-        plan.total_steps = 1
-    return plan
-
-
 def _result(
     session: Session, job: Job, plan: Plan, progress: Progress, sink: RunSink | Onlooker, seconds: float, steps: int
 ) -> TrainResult:
@@ -341,10 +285,10 @@ def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener
     from dlw.engine.progress import Progress
 
     recipe = session.recipe
-    job, prints = _prepare(session, recipe, plugins, listener)
+    job, prints = prepared(session, recipe, plugins, listener)
     start_from_files(job, listener)
     start_from_backbone(job, recipe, session.run, listener)
-    plan = _plan(recipe, job)
+    plan = plan_of(recipe, job)
     total_steps, steps = plan.total_steps, min(3, plan.total_steps)
     sink = RunSink(session.run, recipe.checkpoint.keep, prints)
     progress, seconds = Progress(), []

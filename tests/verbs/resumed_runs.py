@@ -256,7 +256,9 @@ def _stopping_between_batches(number: int) -> Callable[..., Any]:
     """Return answer_batches in small batches, with the signal before the second one."""
     work = loop.answer_batches
 
-    def answer(predictor: Any, batches: Any, batch_size: int, hardware: Any, is_stopped: Callable[[], bool]) -> Any:
+    def answer(
+        predictor: Any, batches: Any, batch_size: int, hardware: Any, is_stopped: Callable[[], bool], *rest: Any
+    ) -> Any:
         asked = 0
 
         def ask() -> bool:
@@ -266,7 +268,7 @@ def _stopping_between_batches(number: int) -> Callable[..., Any]:
                 signal.raise_signal(number)
             return is_stopped()
 
-        return work(predictor, batches, batch_size, hardware, ask)
+        return work(predictor, batches, batch_size, hardware, ask, *rest)
 
     return answer
 
