@@ -123,9 +123,7 @@ class Data(Section):
     augment: list[Named] = Field([], description="Training-time changes, in order.")
     resident: Literal["auto"] | bool = Field("auto", description="Keep the encoded data in memory.")
     memory_budget: Bytes | None = Field(
-        None,
-        description="Memory that rows may take, such as `2 GiB`, half of it as given and half encoded: what is larger "
-        "is read from its files as it is needed. Default: two fifths of the memory that is free.",
+        None, description="Memory for rows, such as `2 GiB`; larger data stays on disk. Default: 2/5 of what is free."
     )
     max_bad: Fraction = Field(0.01, description="Share of unreadable rows that is skipped; above it is an error.")
     drop_missing_target: bool = Field(False, description="Leave out training rows without a target instead of failing.")
