@@ -21,7 +21,7 @@ from dlw.progress import Listener
 from dlw.ranks import GONE, LAUNCHER, find_place
 
 DISTRIBUTED = 8
-GRACE_SECONDS = 9.0
+GRACE_SECONDS = 8.0
 """Once one process failed, the others have so long to end by themselves."""
 _POLL_SECONDS = 0.05
 _ADDRESS = "127.0.0.1"
