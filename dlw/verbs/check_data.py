@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def check_data(
         listener.line(note)
     recipe = loaded.recipe.model_copy(update={"data": loaded.recipe.data.model_copy(update={"strict": False})})
     with tempfile.TemporaryDirectory(prefix="dlw-data-") as cache:
-        tables = load_tables(recipe, loaded.root, Path(cache), Silent())
+        tables = load_tables(recipe, loaded.root, Path(cache), Silent(), sys.maxsize)  # it compares all rows
         recipe = resolve_inputs(recipe, tables["train"], listener)
         fitted = fit(recipe, tables["train"], listener)
         encoded = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -54,7 +55,7 @@ def new(
         if not made.inputs:
             told = "; ".join(made.left_out.values())
             raise DataError(f"{data}: no column to learn {', '.join(reading.targets) or 'from'} from ({told})")
-        train = load_tables(_recipe(made), folder, cache, listener)["train"]
+        train = load_tables(_recipe(made), folder, cache, listener, sys.maxsize)["train"]
         made = _with_masks(made, train, data)
         found = network(reading.task, made.inputs, _sizes(facts, made, train))
     made = _with_pictures(made, found)
