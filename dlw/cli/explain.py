@@ -143,7 +143,7 @@ def draw_reasons(found: RowReasons) -> None:
         if lines:
             shown = table("input", "value", "for it", numeric=("for it",))
             for name, given, value in lines[:_MOST_LINES]:
-                add_row(shown, name, "missing" if given is None else given, f"{value:+.3g}")
+                add_row(shown, name, _shown(given), f"{value:+.3g}")
             draw(shown)
         if len(lines) > _MOST_LINES:
             tell(f"and {len(lines) - _MOST_LINES} more")
@@ -167,6 +167,10 @@ def _lines(row: RowReason) -> Iterator[tuple[str, Any, float]]:
             yield from (
                 (name, given, float(value)) for name, given, value in zip(one.names, one.given, one.values, strict=True)
             )
+
+
+def _shown(given: Any) -> str:
+    return "missing" if given is None else figure(given) if isinstance(given, float) else str(given)
 
 
 def _draw_worth(found: InputWorth) -> None:

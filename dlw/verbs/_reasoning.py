@@ -109,6 +109,7 @@ class Reasoner:
         if of is None and not self._explained.is_choice and len(self._explained.names) > 1:
             raise UsageError(f"name one of the targets by --class: {', '.join(self._explained.names)}")
         self._split, self._data = split, data
+        self._is_told = False
         self._method = None if name is None else method(name, sets)
         if sets and name is None:
             raise UsageError(f"--set {sets[0]}: options belong to a method; name it by --method")
@@ -173,6 +174,10 @@ class Reasoner:
         problem = self._method.module.misfit(question) if kinds & set(known) else problem
         if problem:
             raise UsageError(f"{self._method.name}: {problem}{self._others(question)}")
+        silent = [group for group, spec in question.inputs.items() if spec.kind not in known]
+        if silent and not self._is_told:
+            self._listener.line(f"{self._method.name} gives no reasons for {', '.join(silent)}")
+            self._is_told = True
         return self._method
 
     def _others(self, question: Question) -> str:

@@ -17,6 +17,7 @@ from dlw.cli.main import run as command_line
 from dlw.engine.inference import Predictor
 from dlw.errors import DataError, UsageError
 from dlw.explainers._base import Map
+from dlw.progress import Silent
 from dlw.specs import FieldSpec
 from dlw.verbs import _trained
 from dlw.verbs._network import build_network
@@ -284,6 +285,51 @@ def test_a_missing_package_names_the_extra(squares: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
     with pytest.raises(UsageError, match=r"pip install 'dlw\[explain\]'"):
         explain_rows(squares, [str(squares.parent / "00.png")])
+
+
+FUSION_RECIPE = """\
+name: both
+task: {type: regression}
+data:
+  source: squares.csv
+  inputs: {picture: {type: image, height: 8, width: 8, channels: 3}, size: number}
+  target: {weight: number}
+  splits: {train: "train[:80%]", validation: "train[80%:]"}
+model: {type: fusion, widths: [4], depths: [1], width: 8, picture_size: 4}
+train: {epochs: 1, batch_size: 8, threads: 1}
+"""
+
+
+def test_several_inputs_have_a_map_each_and_are_worth_one_each(tmp_path: Path) -> None:
+    lines = small_runs.squares(tmp_path).read_text().splitlines()
+    sizes = np.random.default_rng(0).normal(size=len(lines)).round(3)
+    rows = [f"{line},{size},{size * 2}" for line, size in zip(lines[1:], sizes, strict=False)]
+    (tmp_path / "squares.csv").write_text("\n".join([f"{lines[0]},size,weight", *rows]) + "\n")
+    folder = small_runs.trained(tmp_path, FUSION_RECIPE)
+    listener = Heard()
+    table = [str(tmp_path / "squares.csv")]
+    (row,) = explain_rows(folder, table, most=1, output=tmp_path / "why", listener=listener).rows
+    assert {name: one.values.shape for name, one in row.inputs.items()} == {"picture": (8, 8), "number": (1,)}
+    assert row.base is not None
+    assert sum(one.values.sum() for one in row.inputs.values()) == pytest.approx(row.score - row.base, rel=0.05)
+    assert (tmp_path / "why" / "squares-0-picture.png").is_file()
+    assert not [line for line in listener.lines if "no reasons for" in line]
+    (row,) = explain_rows(folder, table, name="grad_cam", most=1, listener=listener).rows
+    assert set(row.inputs) == {"picture"}
+    assert "grad_cam gives no reasons for number" in listener.lines
+    worth = explain_split(folder, split="validation", sets=["repeats=2"])
+    assert {one.name for one in worth.inputs} == {"picture", "size"}
+
+
+class Heard(Silent):
+    """A listener that remembers lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        """Keep a line."""
+        self.lines.append(text)
 
 
 def test_the_value_of_a_regression_is_explained(tmp_path: Path) -> None:
