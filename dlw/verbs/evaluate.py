@@ -91,8 +91,8 @@ def evaluate(
         if one.split not in ("", split):
             raise UsageError(f"require {one.text!r}: this evaluates the {split} split, not {one.split}")
     trained = open_trained(run, listener=listener, place=team.place if team else None)
-    if team:  # each sees other free memory, and all must read the rows in the same way
-        trained = replace(trained, recipe=with_budget(trained.recipe, team.tell(budget_bytes(trained.recipe))))
+    if team:
+        trained = _agreed(trained, team)
     recipe = trained.recipe
     asked += _from_recipe(recipe, split, listener)
     metrics = _metrics(trained, [one.metric for one in asked if not one.column])
@@ -133,11 +133,24 @@ def assist(run: Path, team: Team, *, split: str = "test", data: Path | None = No
     from dlw.verbs._trained import open_trained
 
     split = split if data is None else OTHER_ROWS
-    trained = open_trained(run, place=team.place)
+    trained = _agreed(open_trained(run, place=team.place), team)
     cache = cache_of(trained.run, team)
     table = tables_of(trained, split, data, Silent(), cache)[split]
-    answered(trained, encoded_for(trained, table, Silent()), table, Silent(), team)
+    if not _stays_on_disk(trained, table):
+        answered(trained, encoded_for(trained, table, Silent()), table, Silent(), team)
     shutil.rmtree(cache, ignore_errors=True)
+
+
+def _agreed(trained: Trained, team: Team) -> Trained:
+    """Give all processes the first one's memory budget: each sees other free memory, and all must read rows alike."""
+    return replace(trained, recipe=with_budget(trained.recipe, team.tell(budget_bytes(trained.recipe))))
+
+
+def _stays_on_disk(trained: Trained, table: pa.Table | ShardedTable) -> bool:
+    """Say whether rows are too many to be encoded in memory; the first process then answers them alone."""
+    size = trained.fitted.row_bytes * len(table)
+    is_packed = trained.task.packing is not None
+    return isinstance(table, ShardedTable) and not is_packed and size > budget_bytes(trained.recipe) // 4
 
 
 def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[Condition]:
@@ -168,8 +181,7 @@ def _judge(
     trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener, team: Team | None
 ) -> Judged:
     arrays: Arrays | None = None
-    size = trained.fitted.row_bytes * len(table)
-    if isinstance(table, ShardedTable) and trained.task.packing is None and size > budget_bytes(trained.recipe) // 4:
+    if _stays_on_disk(trained, table):
         answers, outcome, rows, left_out = answered_from_disk(trained, table, listener)
     else:
         encoded = encoded_for(trained, table, listener)
