@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,9 +139,10 @@ def diff_cli(
 
 def _of_run(reference: str) -> str:
     """Return the resolved recipe where a reference is a run directory."""
-    from dlw.runs.layout import open_run
+    from dlw.runs.layout import Run
 
-    return str(open_run(Path(reference)).resolved) if Path(reference).is_dir() else reference
+    resolved = Run(Path(reference)).resolved
+    return str(resolved) if os.path.isfile(resolved) else reference
 
 
 @recipe_app.command("schema", cls=PlainCommand)

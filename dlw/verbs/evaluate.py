@@ -148,9 +148,8 @@ def _agreed(trained: Trained, team: Team) -> Trained:
 
 def _stays_on_disk(trained: Trained, table: pa.Table | ShardedTable) -> bool:
     """Say whether rows are too many to be encoded in memory; the first process then answers them alone."""
-    size = trained.fitted.row_bytes * len(table)
-    is_packed = trained.task.packing is not None
-    return isinstance(table, ShardedTable) and not is_packed and size > budget_bytes(trained.recipe) // 4
+    is_large = trained.fitted.row_bytes * len(table) > budget_bytes(trained.recipe) // 4
+    return isinstance(table, ShardedTable) and trained.task.packing is None and is_large
 
 
 def _from_recipe(recipe: Recipe, split: str, listener: Listener) -> list[Condition]:

@@ -14,7 +14,7 @@ from dlw.errors import UsageError
 from tests.security.mutations import mutated
 from tests.withstood import Tally
 
-VERBS = ("train", "evaluate", "predict", "export", "benchmark", "new")
+VERBS = ("train", "evaluate", "predict", "export", "benchmark", "new", "explain", "verify", "compare", "sweep")
 VALUES = [
     "digits",
     "penguins",

@@ -28,6 +28,7 @@ from dlw.recipe.schema import Train
 from dlw.runs import disk, environment, store
 from dlw.runs.layout import Run, open_run
 from dlw.runs.lock import hold
+from dlw.verbs import _batches
 from dlw.verbs.train import train
 from tests.forks import fork
 from tests.verbs.resumed_runs import (
@@ -419,7 +420,8 @@ def test_an_error_of_a_loader_names_the_file(tmp_path: Path, capsys: pytest.Capt
         picture.write_bytes(b"<html>")
         return save(*arguments, **options)
 
-    with mock.patch.object(store, "save", save_and_spoil):
+    one_by_one = mock.patch.object(_batches, "ROWS_AT_ONCE", 8)  # rows that are read before the first save stay read
+    with one_by_one, mock.patch.object(store, "save", save_and_spoil):
         assert go_on(recipe, tmp_path / "run") == 3
     assert "05.png" in capsys.readouterr().err.replace("\n", "")
     picture.write_bytes(whole)
