@@ -77,6 +77,7 @@ def difference(run: Path, other: Path, part: str = "model") -> float:
 
 @pytest.mark.parametrize("how", ["ddp", "fsdp"])
 @pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(folder: Path, name: str, how: str) -> None:
     one, both = folder / f"{name}_one", folder / f"{name}_{how}"
     found = difference(one, both)
@@ -88,6 +89,7 @@ def test_two_processes_learn_what_one_learns(folder: Path, name: str, how: str) 
 
 
 @pytest.mark.parametrize(("name", "rows"), ASKED.items())
+@pytest.mark.slow
 def test_scores_and_answers_are_those_of_one_process(folder: Path, name: str, rows: str) -> None:
     together = json.loads((folder / f"{name}.json").read_text())
     alone = json.loads(json.dumps(evaluate(folder / name, split="validation").to_json()))
@@ -97,6 +99,7 @@ def test_scores_and_answers_are_those_of_one_process(folder: Path, name: str, ro
 
 
 @pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.slow
 def test_validations_are_those_of_one_process(folder: Path, name: str) -> None:
     alone, both = (_journal(folder / f"{name}_{how}") for how in ("one", "ddp"))
     assert [line["step"] for line in alone] == [line["step"] for line in both] == [25, 50]
@@ -108,6 +111,7 @@ def _journal(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_is_refused_or_inexact(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(folder / "mlp_fsdp", run)
