@@ -30,8 +30,13 @@ def count(outcome: Outcome, weight_RN: np.ndarray) -> Pixels:
     classes = max(len(outcome.names), 2)
     counts_N3K = np.zeros((len(outcome.target), 3, classes))
     for place, (said_HW, truth_HW) in enumerate(zip(outcome.prediction, outcome.target, strict=True)):
-        is_known = truth_HW != VOID
-        pairs = truth_HW[is_known].astype(np.int64) * classes + said_HW[is_known]
-        confusion_KK = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        confusion_KK = confusion(said_HW, truth_HW, classes)
         counts_N3K[place] = confusion_KK.diagonal(), confusion_KK.sum(0), confusion_KK.sum(1)
     return Pixels(*np.einsum("rn,nck->crk", weight_RN, counts_N3K))
+
+
+def confusion(said_HW: np.ndarray, truth_HW: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many known pixels of each true class (lines) are taken for each class (columns), int64 [K, K]."""
+    is_known = truth_HW != VOID
+    pairs = truth_HW[is_known].astype(np.int64) * classes + said_HW[is_known]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._neighbours import by_row, mean_of_known
+from dlw.metrics._neighbours import by_row, is_nearest_right, mean_of_known
 from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
@@ -17,13 +17,9 @@ HIGHER_IS_BETTER = True
 
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the share [R]; all rows stay to be found, whatever their weight as searchers."""
-    return mean_of_known(by_row(outcome, _is_nearest_right), weight_RN)
+    return mean_of_known(by_row(outcome, is_nearest_right), weight_RN)
 
 
 def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
     """Return the metric under row weights."""
     return float(resampled(outcome, one(weight, len(outcome.target)))[0])
-
-
-def _is_nearest_right(similarity: np.ndarray, is_same: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(is_same, similarity.argmax(1)[:, None], axis=1)[:, 0].astype(np.float64)

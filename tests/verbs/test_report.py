@@ -163,9 +163,14 @@ def outcomes() -> Iterator[Outcome]:
         yield Outcome("map", np.zeros((count, 2, 3), np.uint8), np.full((count, 2, 3), 255, np.uint8), ("a", "b"))
         yield Outcome("boxes", np.full((count, 2, 6), -1, np.float32), np.full((count, 1, 5), -1, np.float32), ("a",))
         yield Outcome("ranking", np.full((count, 12), -1), np.full(count, -1), ("a",))
-        yield Outcome("forecast", np.zeros((count, 3, 1)), np.full((count, 3, 1), np.nan), ("y",), scale=(0.0,))
+        yield Outcome("forecast", np.zeros((count, 3, 1)), np.full((count, 3, 1), np.nan), ("y",), scale=(1.0,))
         yield Outcome(
-            "forecast_quantiles", np.zeros((count, 3, 1, 3)), np.zeros((count, 3, 1)), ("y",), (0.1, 0.5, 0.9)
+            "forecast_quantiles",
+            np.zeros((count, 3, 1, 3)),
+            np.zeros((count, 3, 1)),
+            ("y",),
+            (0.1, 0.5, 0.9),
+            scale=(1.0,),
         )
 
 
@@ -195,7 +200,9 @@ MISTAKES = {
     "ranking": Outcome("ranking", np.array([[3, 1], [3, 1]]), np.array([3, 1]), tuple("abcd")),
     "nats": Outcome("nats", np.array([4.0, 4.0]), np.array([[4.0, 9], [1.0, 9]])),
     "vectors": Outcome("vectors", np.eye(4)[[0, 2, 0, 2, 0]], np.array([0, 0, 0, 1, 0])),
-    "forecast": Outcome("forecast", np.zeros((2, 3, 1)), np.array([[[0.0]] * 3, [[0.0], [2.0], [np.nan]]]), ("y",)),
+    "forecast": Outcome(
+        "forecast", np.zeros((2, 3, 1)), np.array([[[0.0]] * 3, [[0.0], [2.0], [np.nan]]]), ("y",), scale=(1.0,)
+    ),
     "quantiles": Outcome("quantiles", np.array([[[0.0, 1, 2]], [[0.0, 1, 2]]]), np.array([[1.0], [5.0]]), ("y",)),
     "boxes": Outcome(
         "boxes",

@@ -1,18 +1,21 @@
 """How wrong the answer to each row is: one function per Outcome kind, to find the rows that are worth looking at.
 
 Not a metric: only the order counts. Rows that are right, or of which nothing is known, have no positive badness.
-Shape legend: N rows, T targets, Q levels, C channels.
+Shape legend: N rows, D objects, L labels, T targets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from dlw.metrics._box_matches import matches
 from dlw.metrics._edits import distance
-from dlw.metrics._neighbours import by_row
+from dlw.metrics._items import places
+from dlw.metrics._neighbours import by_row, is_nearest_right
+from dlw.metrics._values import error, row_mean
 from dlw.specs import VOID, Outcome
 
 CERTAIN = 0.5
@@ -69,8 +72,6 @@ def _boxes(outcome: Outcome) -> np.ndarray:
 
 
 def _without_doubtful(outcome: Outcome) -> Outcome:
-    from dataclasses import replace
-
     objects = outcome.prediction.copy()
     objects[objects[..., 5] < CERTAIN, 0] = -1
     return replace(outcome, prediction=objects)
@@ -83,18 +84,11 @@ def _scores(outcome: Outcome) -> np.ndarray:
 
 
 def _forecast(outcome: Outcome) -> np.ndarray:
-    said = outcome.prediction
-    if outcome.kind == "forecast_quantiles":
-        said = said[..., int(np.abs(np.array(outcome.levels) - 0.5).argmin())]
-    scale_C = np.asarray(outcome.scale or (1.0,) * said.shape[2])
-    error_NHC = np.abs(said - outcome.target) / np.where(scale_C > 0, scale_C, 1.0)
-    known_NHC = np.isfinite(error_NHC)
-    return np.where(known_NHC, error_NHC, 0.0).sum((1, 2)) / np.maximum(known_NHC.sum((1, 2)), 1)
+    return row_mean(np.abs(error(outcome)))
 
 
 def _ranking(outcome: Outcome) -> np.ndarray:
-    is_hit_NR = (outcome.prediction == outcome.target[:, None]) & (outcome.target[:, None] >= 0)
-    return np.where(is_hit_NR.any(1), is_hit_NR.argmax(1), outcome.prediction.shape[1]).astype(np.float64)
+    return np.minimum(places(outcome), outcome.prediction.shape[1])
 
 
 def _nats(outcome: Outcome) -> np.ndarray:
@@ -107,15 +101,9 @@ def _texts(outcome: Outcome) -> np.ndarray:
 
 
 def _vectors(outcome: Outcome) -> np.ndarray:
-    """Return the similarity of the nearest row where that is of another class."""
-    wrong = by_row(
-        outcome, lambda similarity, is_same: np.where(_nearest(is_same, similarity), -1.0, similarity.max(1))
-    )
-    return np.where(np.isnan(wrong), -1.0, wrong + (wrong > -1))
-
-
-def _nearest(is_same: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-    return np.asarray(np.take_along_axis(is_same, similarity.argmax(1)[:, None], axis=1)[:, 0])
+    """Return 1 + the cosine of the nearest row where that is of another class."""
+    wrong = by_row(outcome, lambda near, is_same: np.where(is_nearest_right(near, is_same), -1.0, 1 + near.max(1)))
+    return np.where(np.isnan(wrong), -1.0, wrong)
 
 
 _MEASURES: Mapping[str, Callable[[Outcome], np.ndarray]] = {

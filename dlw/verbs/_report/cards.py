@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlw.metrics._neighbours import nearest
+from dlw.metrics._values import error, point
 from dlw.shards import loaded
 from dlw.specs import TARGET, Outcome
 from dlw.verbs._drawings import as_picture, enlarged, picture_group, png
@@ -99,7 +101,7 @@ def _seen(trained: Trained, judged: Judged, row: int) -> Iterator[Markup]:
     elif group is not None:
         yield _shown(as_picture(judged.encoded(row, trained.fitted)[group]), f"row {judged.rows[row]}")
         if kind == "vectors":
-            for other in _nearest(judged.outcome, row):
+            for other in nearest(judged.outcome, row, NEIGHBOURS):
                 yield _shown(
                     as_picture(judged.encoded(other, trained.fitted)[group]), f"found: row {judged.rows[other]}"
                 )
@@ -123,28 +125,11 @@ def _shown(image: Image, alternative: str) -> Markup:
     return picture(png(image), alternative)
 
 
-def _nearest(outcome: Outcome, row: int) -> list[int]:
-    """Return the rows that a row finds first, by cosine among those that it may find."""
-    similarity_N = outcome.prediction @ outcome.prediction[row]
-    barred_N = np.arange(len(similarity_N)) == row
-    if outcome.group is not None:
-        barred_N |= outcome.group != outcome.group[row]
-    if outcome.is_found is not None:
-        barred_N |= ~outcome.is_found
-    order = np.argsort(-np.where(barred_N, -np.inf, similarity_N), kind="stable")[:NEIGHBOURS]
-    return [int(other) for other in order if not barred_N[other]]
-
-
 def _coming(trained: Trained, judged: Judged, row: int) -> Markup:
     """Return the channel that was forecast worst: what came before and after, and what was said."""
     outcome = judged.outcome
-    said_HC = outcome.prediction[row]
-    if outcome.kind == "forecast_quantiles":
-        said_HC = said_HC[..., int(np.abs(np.array(outcome.levels) - 0.5).argmin())]
-    came_HC = outcome.target[row]
-    scale_C = np.asarray(outcome.scale or (1.0,) * said_HC.shape[1])
-    error_C = np.nan_to_num(np.abs(said_HC - came_HC)).mean(0) / np.where(scale_C > 0, scale_C, 1.0)
-    channel = int(error_C.argmax())
+    said_HC, came_HC = point(outcome)[row], outcome.target[row]
+    channel = int(np.nan_to_num(np.abs(error(outcome.take(np.array([row])))[0])).mean(0).argmax())
     name = outcome.names[channel] if outcome.names else f"channel {channel}"
     history_T = _history(trained, judged, row, name)[-len(came_HC) :]
     true_S = np.concatenate([history_T, came_HC[:, channel]])
@@ -175,9 +160,7 @@ def _said(judged: Judged, row: int) -> dict[str, Any]:
             return {"true": f"{known[truth]} ({given:.1%})", "answered": f"{known[answer]} ({said:.1%})"}
         case "values" | "quantiles":
             shown = names or [f"target {place}" for place in range(outcome.target.shape[1])]
-            said_T = outcome.prediction[row]
-            middle_T = said_T if outcome.kind == "values" else said_T[:, len(outcome.levels) // 2]
-            pairs = zip(shown[:MOST_NAMES], outcome.target[row], middle_T, strict=False)
+            pairs = zip(shown[:MOST_NAMES], outcome.target[row], point(outcome)[row], strict=False)
             return {str(name): f"true {figure(true)}, answered {figure(said)}" for name, true, said in pairs}
         case "labels":
             wrong = np.flatnonzero((outcome.target[row] >= 0) & (outcome.decision[row] != (outcome.target[row] == 1)))
@@ -192,7 +175,7 @@ def _said(judged: Judged, row: int) -> dict[str, Any]:
                 "score": figure(float(outcome.prediction[row])),
             }
         case "vectors":
-            near = [_class_name(outcome, int(outcome.target[other])) for other in _nearest(outcome, row)]
+            near = [_class_name(outcome, int(outcome.target[other])) for other in nearest(outcome, row, NEIGHBOURS)]
             return {"true": _class_name(outcome, int(outcome.target[row])), "found": ", ".join(near)}
         case "ranking":
             first = [names[item] for item in outcome.prediction[row, :MOST_NAMES] if item >= 0]

@@ -48,15 +48,8 @@ def values(outcome: Outcome, seed: int) -> list[Markup]:
 
 
 def quantiles(outcome: Outcome, seed: int) -> list[Markup]:
-    """Return how often the truth lies below each level, which should be the level itself."""
-    levels = np.array(outcome.levels)
-    below = [
-        (float(level), float((outcome.target[..., None] <= outcome.prediction)[..., q].mean()))
-        for q, level in enumerate(levels)
-    ]
-    ideal = [(float(level), float(level)) for level in levels]
-    caption = "share of true values below each quantile (up) by its level (across)"
-    return [charts.lines({"found": below, "ideal": ideal}, "level", caption)]
+    """Return how often the truth lies below each level."""
+    return [places.below_levels(outcome)]
 
 
 def scores(outcome: Outcome, seed: int) -> list[Markup]:
@@ -126,7 +119,7 @@ FIGURES: Mapping[str, Callable[[Outcome, int], list[Markup]]] = {
     "boxes": places.objects,
     "ranking": places.ranks,
     "forecast": places.forecast,
-    "forecast_quantiles": places.forecast_quantiles,
+    "forecast_quantiles": places.forecast,
 }
 
 

@@ -1,6 +1,6 @@
 """Figures of answers that are places: of pixels, of objects on a picture, of items in a ranking, of steps in time.
 
-Shape legend: N rows, K classes, H steps ahead, C channels, Q levels, S objects.
+Shape legend: N rows, K classes, H steps ahead, C channels.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._box_matches import matches
-from dlw.specs import VOID, Outcome
+from dlw.metrics._items import places
+from dlw.metrics._pixels import confusion as pixel_confusion
+from dlw.metrics._values import error
+from dlw.specs import Outcome
 from dlw.verbs._report import charts
 from dlw.verbs._report.html import Markup
 from dlw.verbs._report.matrix import MOST_CLASSES, confusion
@@ -23,11 +26,8 @@ def pixels(outcome: Outcome, seed: int) -> list[Markup]:
     size = max(len(outcome.names), int(outcome.prediction.max()) + 1)
     if size > MOST_CLASSES:
         return []
-    counts = np.zeros((size, size), np.int64)
-    for said_HW, truth_HW in zip(outcome.prediction, outcome.target, strict=True):
-        is_known = truth_HW != VOID
-        flat = truth_HW[is_known].astype(np.int64) * size + said_HW[is_known]
-        counts += np.bincount(flat, minlength=size * size).reshape(size, size)
+    pairs = zip(outcome.prediction, outcome.target, strict=True)
+    counts = np.sum([pixel_confusion(said_HW, truth_HW, size) for said_HW, truth_HW in pairs], axis=0)
     names = outcome.names or tuple(map(str, range(size)))
     shown = np.round(1000 * counts / max(1, counts.sum()), 1)
     return [confusion(shown, names, "per mille of the known pixels by true class (down) and answered class (across)")]
@@ -53,44 +53,32 @@ def objects(outcome: Outcome, seed: int) -> list[Markup]:
 
 def ranks(outcome: Outcome, seed: int) -> list[Markup]:
     """Return the share of rows whose item is among the first of the ranking, by how many are counted."""
-    length = outcome.prediction.shape[1]
-    is_hit_NR = outcome.prediction == np.where(outcome.target < 0, -2, outcome.target)[:, None]
-    curve = [(float(rank), float(is_hit_NR[:, :rank].any(1).mean())) for rank in RANKS if rank <= length]
+    length, place_N = outcome.prediction.shape[1], places(outcome)
+    curve = [(float(rank), float((place_N < rank).mean())) for rank in RANKS if rank <= length]
     caption = "share of rows (up) whose item is among the first of the ranking of all items (across)"
     return [charts.lines({"network": curve}, "places of the ranking", caption)] if len(curve) > 1 else []
 
 
 def forecast(outcome: Outcome, seed: int) -> list[Markup]:
-    """Return how the error grows with the steps ahead, in deviations of training where these are known."""
-    return [_by_step(np.asarray(outcome.prediction, np.float64), outcome)]
+    """Return how the error grows with the steps ahead; of quantiles also how often the truth lies below each level."""
+    error_NHC = np.abs(error(outcome))
+    known_NHC = np.isfinite(error_NHC)
+    total_H, count_H = np.where(known_NHC, error_NHC, 0.0).sum((0, 2)), known_NHC.sum((0, 2))
+    curve = [(float(step + 1), float(total_H[step] / count_H[step])) for step in np.flatnonzero(count_H)]
+    caption = "mean absolute error in training deviations (up) by steps ahead (across)"
+    found = [charts.lines({"network": curve}, "steps ahead", caption)] if curve else []
+    return found if outcome.kind == "forecast" else [*found, below_levels(outcome)]
 
 
-def forecast_quantiles(outcome: Outcome, seed: int) -> list[Markup]:
-    """Return the error of the middle level by step, and how often the truth lies below each level."""
-    known = np.isfinite(outcome.target)
-    is_below_NHCQ = outcome.target[..., None] <= outcome.prediction
-    levels = np.array(outcome.levels)
-    found = [(float(level), float(is_below_NHCQ[..., q][known].mean())) for q, level in enumerate(levels)]
-    ideal = [(float(level), float(level)) for level in levels]
+def below_levels(outcome: Outcome) -> Markup:
+    """Return how often the truth, where it is known, lies below each level, which should be the level itself."""
+    is_below = (outcome.target[..., None] <= outcome.prediction)[np.isfinite(outcome.target)]
+    found = [(float(level), float(is_below[:, q].mean())) for q, level in enumerate(outcome.levels)]
+    ideal = [(float(level), float(level)) for level in outcome.levels]
     caption = "share of true values below each quantile (up) by its level (across)"
-    middle = int(np.abs(levels - 0.5).argmin())
-    return [
-        _by_step(np.asarray(outcome.prediction[..., middle], np.float64), outcome),
-        charts.lines({"found": found, "ideal": ideal}, "level", caption),
-    ]
+    return charts.lines({"found": found, "ideal": ideal}, "level", caption)
 
 
 def thinned(curve: list[tuple[float, float]], most: int = 400) -> list[tuple[float, float]]:
     """Return a curve of about `most` points at most, its last one kept."""
     return curve[:: max(1, len(curve) // most)] + curve[-1:]
-
-
-def _by_step(said_NHC: np.ndarray, outcome: Outcome) -> Markup:
-    scale_C = np.asarray(outcome.scale or (1.0,) * said_NHC.shape[2])
-    error_NHC = np.abs(said_NHC - outcome.target) / np.where(scale_C > 0, scale_C, 1.0)
-    known_NHC = np.isfinite(error_NHC)
-    total_H = np.where(known_NHC, error_NHC, 0.0).sum((0, 2))
-    count_H = known_NHC.sum((0, 2))
-    curve = [(float(step + 1), float(total_H[step] / count_H[step])) for step in np.flatnonzero(count_H)]
-    caption = "mean absolute error in training deviations (up) by steps ahead (across)"
-    return charts.lines({"network": curve or [(1.0, 0.0)]}, "steps ahead", caption)
