@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dlw.cli.main import AUTO
 from dlw.cli.options import AsJson, Code, Quiet, add_code, whole
 from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
 from dlw.errors import UsageError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from dlw.verbs._reasons import RowReason
     from dlw.verbs.explain import InputWorth, RowReasons
 
-AUTO = "auto"
 STDIN = "-"
 MOST = "20"
 _MOST_LINES = 12

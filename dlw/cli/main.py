@@ -152,15 +152,19 @@ def _completed(arguments: Sequence[str]) -> list[str]:
         return [*words, "--help"]
     if words[0] == "runs" and (len(words) == 1 or words[1] not in ("list", "compare", "--help")):
         return ["runs", "list", *words[1:]]
-    if words[0] == "train" and "--resume" in words:
-        place = words.index("--resume") + 1
-        if place == len(words) or words[place].startswith("-"):
-            words.insert(place, LATEST)
-    if words[0] == "predict" and "--explain" in words:
-        place = words.index("--explain") + 1
-        if place == len(words) or not re.fullmatch(r"[a-z_]+", words[place]) or os.path.exists(words[place]):
-            words.insert(place, AUTO)
+    if words[0] == "train":
+        _fill(words, "--resume", LATEST, lambda word: not word.startswith("-"))
+    if words[0] == "predict":
+        _fill(words, "--explain", AUTO, lambda word: bool(re.fullmatch(r"[a-z_]+", word)) and not os.path.exists(word))
     return words
+
+
+def _fill(words: list[str], option: str, value: str, is_value: Callable[[str], bool]) -> None:
+    """Give an option that may stand alone its value, where the next word is none."""
+    if option in words:
+        place = words.index(option) + 1
+        if place == len(words) or not is_value(words[place]):
+            words.insert(place, value)
 
 
 def _invoke(words: list[str]) -> int:

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -171,17 +170,23 @@ def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) ->
         if job.spread:
             job.spread.exchange(is_last=not left)
         _backward(job, next(batches), progress, plan)
-    parameters = job.spread.parameters() if job.spread else dict(job.network.named_parameters())
+    if job.spread:
+        job.spread.hand_over()
     if job.settings.clip_norm:
-        clip = job.spread.clip if job.spread else partial(nn.utils.clip_grad_norm_, parameters.values())
-        norm = clip(job.settings.clip_norm)
-        if job.hardware.device.type == "cpu" and not math.isfinite(norm.item()):
-            broken = not_finite({name: p.grad for name, p in parameters.items() if p.grad is not None})
-            raise explain_tensors(progress.step + 1, broken, "gradients are", _rows(job, plan, progress.step))
+        _clip(job, plan, progress, job.settings.clip_norm)
     job.optimizer.step(schedules.factor(job.scheduler, progress.step, plan.total_steps))
     if job.average:
         job.average.update(job.network, progress.step)
     progress.step += 1
+
+
+def _clip(job: Job, plan: Plan, progress: Progress, largest: float) -> None:
+    """Scale the gradients down to a norm; on a CPU gradients that are not finite are met before they do harm."""
+    norm = job.spread.clip(largest) if job.spread else nn.utils.clip_grad_norm_(job.network.parameters(), largest)
+    if job.hardware.device.type == "cpu" and not math.isfinite(norm.item()):
+        parameters = job.spread.parameters() if job.spread else dict(job.network.named_parameters())
+        broken = not_finite({name: p.grad for name, p in parameters.items() if p.grad is not None})
+        raise explain_tensors(progress.step + 1, broken, "gradients are", _rows(job, plan, progress.step))
 
 
 def training_batches(job: Job, plan: Plan, progress: Progress) -> Iterator[Batch]:

@@ -37,8 +37,12 @@ class Spread(Protocol):
         """Say whether the next backward pass is the last of the step: gradients are averaged then."""
         ...
 
+    def hand_over(self) -> None:
+        """Give the gradients of the whole batch to the parameters that the optimizer steps."""
+        ...
+
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return what this process holds of the parameters, with the gradients of the whole batch."""
+        """Return what this process holds of the parameters, as the optimizer steps them."""
         ...
 
     def clip(self, largest: float) -> Tensor:
@@ -103,6 +107,9 @@ class Replicated:
         """See Spread."""
         self._wrapped.require_backward_grad_sync = is_last
 
+    def hand_over(self) -> None:
+        """See Spread: they are there."""
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """See Spread."""
         return dict(self._network.named_parameters())
@@ -145,16 +152,19 @@ class Sharded:
         """See Spread."""
         self._network.set_requires_gradient_sync(is_last)  # type: ignore[operator]
 
-    def parameters(self) -> dict[str, nn.Parameter]:
+    def hand_over(self) -> None:
         """See Spread."""
         for name, cut in self._cut.items():
             if cut.grad is not None:
                 self._parts[name].grad, cut.grad = _local(cut.grad), None
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """See Spread."""
         return self._parts
 
     def clip(self, largest: float) -> Tensor:
         """See Spread."""
-        parts = list(self.parameters().values())
+        parts = list(self._parts.values())
         own = nn.utils.get_total_norm([part.grad for part in parts if part.grad is not None])
         norm = self.team.total(own.square()).sqrt()
         nn.utils.clip_grads_with_norm_(parts, largest, norm)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlw.errors import RunError
+from dlw.exporters._base import example_shape
 from dlw.specs import Arrays
 
 if TYPE_CHECKING:
@@ -110,3 +112,13 @@ def _check_signature(
     versions = {entry.domain: entry.version for entry in model.opset_import}
     if versions.get("") != opset:
         raise RunError(f"this network needs opset {versions.get('')}: set export.opset to it, not {opset}")
+
+
+def made_up_rows(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
+    """Return Python: a dictionary of two rows of zeros for each input of a graph, by the names that the graph has."""
+    named = {json.dumps(input_name(group, answers)): entry for group, entry in inputs.items()}
+    feeds = "".join(
+        f"    {name}: np.zeros({example_shape(entry['shape'])}, np.{entry['dtype']}),\n"
+        for name, entry in named.items()
+    )
+    return f"{{\n{feeds}}}"

@@ -122,15 +122,10 @@ def _session(artifact: Artifact, file: str) -> Any:
 
 def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with onnxruntime and numpy."""
-    names = {_onnx.input_name(group, answers): entry for group, entry in inputs.items()}
-    feeds = "".join(
-        f"    {json.dumps(name)}: np.zeros({example_shape(entry['shape'])}, np.{entry['dtype']}),\n"
-        for name, entry in names.items()
-    )
     return (
         "import numpy as np\nimport onnxruntime\n\n"
         f'session = onnxruntime.InferenceSession("{MODEL_FILE}", providers=["CPUExecutionProvider"])\n'
-        f"rows = {{\n{feeds}}}\n"
+        f"rows = {_onnx.made_up_rows(inputs, answers)}\n"
         f"answers = session.run({json.dumps(list(answers))}, rows)\n"
         "print([answer.shape for answer in answers])"
     )

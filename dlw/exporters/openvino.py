@@ -16,7 +16,7 @@ from pydantic import Field
 
 from dlw.errors import RunError, UsageError
 from dlw.exporters import _onnx
-from dlw.exporters._base import Artifact, ExporterSettings, example_shape
+from dlw.exporters._base import Artifact, ExporterSettings
 from dlw.exporters._int8 import QUANTIZE, Quantize
 from dlw.runs import disk
 from dlw.specs import Arrays
@@ -109,16 +109,11 @@ def _imported() -> Any:
 
 def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with openvino and numpy."""
-    names = {_onnx.input_name(group, answers): entry for group, entry in inputs.items()}
-    feeds = "".join(
-        f"    {json.dumps(name)}: np.zeros({example_shape(entry['shape'])}, np.{entry['dtype']}),\n"
-        for name, entry in names.items()
-    )
     return (
         "import numpy as np\nimport openvino\n\n"
         f'options = {{"INFERENCE_PRECISION_HINT": "f32"}}\n'
         f'model = openvino.Core().compile_model("{MODEL_FILE}", "CPU", options)\n'
-        f"rows = {{\n{feeds}}}\n"
+        f"rows = {_onnx.made_up_rows(inputs, answers)}\n"
         f"answers = [model(rows)[name] for name in {json.dumps(list(answers))}]\n"
         "print([answer.shape for answer in answers])"
     )

@@ -16,7 +16,7 @@ from dlw.recipe._hints import missing_hint
 from dlw.recipe._scoring import SPLITS, conditions, metrics, monitor, outcomes, searches
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Path
-from dlw.recipe._view import Report, View, in_prose, name_of, that_fit
+from dlw.recipe._view import Report, View, in_prose, name_of, that_fit, value_at
 from dlw.remote import is_remote, problem_of
 from dlw.specs import NO_TARGET
 
@@ -149,7 +149,7 @@ def _augment(view: View) -> Iterator[Report]:
         if path[:2] == ("data", "augment") and not kinds & set(module.KINDS):
             fitting = [name for name in registry.names("augment") if kinds & set(registry.load("augment", name).KINDS)]
             yield (
-                (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,
+                (*path, "type") if isinstance(value_at(view.tree, path), Mapping) else path,
                 f"{name_of(module)} changes {in_prose(module.KINDS)}, and no input is one"
                 f"{that_fit('augmentations', fitting, ' and '.join(sorted(kinds)))}",
             )
@@ -168,7 +168,7 @@ def _laid_on(view: View) -> Iterator[Report]:
             if kind not in module.LAID_ON:
                 fitting = [name for name in registry.names("augment") if kind in registry.load("augment", name).LAID_ON]
                 yield (
-                    (*path, "type") if isinstance(_at(view.tree, path), Mapping) else path,
+                    (*path, "type") if isinstance(value_at(view.tree, path), Mapping) else path,
                     f"{name_of(module)} does not move the {kind} of the target with the picture"
                     f"{that_fit('augmentations', fitting, kind)}",
                 )
@@ -178,7 +178,7 @@ def _new_classes(view: View) -> Iterator[Report]:
     """Refuse augmentations that make classes where the task answers with the classes that there were."""
     kinds = outcomes(view)
     for path, module in view.plugins.items():
-        options = _at(view.tree, path) if path[:2] == ("data", "augment") else None
+        options = value_at(view.tree, path) if path[:2] == ("data", "augment") else None
         asked = options if isinstance(options, Mapping) else {}
         for option in getattr(module, "CLASSES", ()):
             if asked.get(option) is True and kinds and "vectors" not in kinds:
@@ -257,9 +257,3 @@ def _extras(view: View) -> Iterator[Report]:
     for path, needs, name in needed:
         if needs and importlib.util.find_spec(needs[0]) is None:
             yield path, f"{name} needs an optional package: pip install 'dlw[{needs[1]}]'"
-
-
-def _at(tree: Any, path: Path) -> Any:
-    for step in path:
-        tree = tree[int(step)] if isinstance(tree, list) else tree[step]
-    return tree

@@ -21,10 +21,7 @@ class View:
 
     def get(self, *path: str) -> Any:
         """Return the value at a path, None where there is none."""
-        value: Any = self.tree
-        for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else None
-        return value
+        return value_at(self.tree, path)
 
     def fields(self, side: str) -> dict[str, str]:
         """Return column -> kind of the known fields under `data.inputs` or `data.target`."""
@@ -45,3 +42,15 @@ def in_prose(kinds: Iterable[str]) -> str:
 def that_fit(what: str, names: list[str], kind: str) -> str:
     """Return the part of a message that names what would fit."""
     return f"; {what} for {kind}: {', '.join(names)}" if names else f"; no {what} installed for {kind}"
+
+
+def value_at(tree: Any, path: Iterable[str]) -> Any:
+    """Return what stands at a path of a tree of mappings and lists, None where there is nothing."""
+    for step in path:
+        if isinstance(tree, Mapping):
+            tree = tree.get(step)
+        elif isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):
+            tree = tree[int(step)]
+        else:
+            return None
+    return tree

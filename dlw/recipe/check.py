@@ -27,7 +27,7 @@ from dlw.recipe._refused import find_objects, find_secrets
 from dlw.recipe._search import search_problems
 from dlw.recipe._show import shown
 from dlw.recipe._validate import Fault, validate
-from dlw.recipe._view import View
+from dlw.recipe._view import View, value_at
 from dlw.recipe._words import PYTHON_OBJECTS, name_meant
 from dlw.recipe.compose import Composed, compose, compose_text
 from dlw.recipe.find import find_recipe
@@ -130,7 +130,7 @@ def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleTyp
         )
         model: type[BaseModel] = plugins[owner].Settings if owner else Recipe
         start = len(owner) if owner else 0
-        own = list(fault.known or _validate.section(model, section[start:], _at(tree, section[:start])))
+        own = list(fault.known or _validate.section(model, section[start:], value_at(tree, section[:start])))
         if tuple(section) == ("export",):
             own += list(plugins[("export",)].Settings.model_fields)
         return fault.message + key_hint(last, own, tuple(section), keys)
@@ -142,21 +142,21 @@ def _worded(fault: Fault, tree: Any, plugins: Mapping[tuple[str, ...], ModuleTyp
     if len(fault.path) == 2 and section == ["search"]:
         return fault.message.replace("expected a mapping", "expected a list of choices or `{low: ..., high: ...}`")
     if fault.kind == "word":
-        value = _at(tree, fault.path)
+        value = value_at(tree, fault.path)
         if not isinstance(value, str):
             return fault.message
         place = [step for step in fault.path if step != "type"]
         meant = name_meant(".".join(place), value, fault.known) or name_meant(".".join(fault.path), value, fault.known)
         return fault.message + (f"; did you mean {meant}?" if meant else "")
-    if isinstance(_at(tree, fault.path), str) and fault.path == ("train", "device"):
-        meant = name_meant("train.device", _at(tree, fault.path), ["auto", "cpu", "cuda", "mps"])
+    if isinstance(value_at(tree, fault.path), str) and fault.path == ("train", "device"):
+        meant = name_meant("train.device", value_at(tree, fault.path), ["auto", "cpu", "cuda", "mps"])
         return fault.message + (f"; did you mean {meant}?" if meant else "")
     return fault.message
 
 
 def _mistyped_type(fault: Fault, tree: Any) -> Fault:
     """Turn `type` missing from a block into an unknown key where another key was meant to be it."""
-    block = _at(tree, fault.path[:-1])
+    block = value_at(tree, fault.path[:-1])
     if fault.kind != "missing" or fault.path[-1:] != ("type",) or not isinstance(block, dict):
         return fault
     meant = [key for key in block if nearest(key, ["type"]) or key in ("name", "kind", "class")]
@@ -259,17 +259,6 @@ def _walk(node: Node, path: Iterable[str]) -> tuple[Node, bool]:
         else:
             return node, False
     return node, True
-
-
-def _at(tree: Any, path: Iterable[str]) -> Any:
-    for step in path:
-        if isinstance(tree, dict):
-            tree = tree.get(step)
-        elif isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):
-            tree = tree[int(step)]
-        else:
-            return None
-    return tree
 
 
 def _root(composed: Composed, folder: Path) -> Path:

@@ -21,7 +21,7 @@ def write_seal(run: Run, contents: Mapping[str, bytes], data: Mapping[str, Any])
     """Write the manifest of a new run: its files by name, and what verbs._digests says of the data."""
     files = {name: {"size": len(text), "sha256": hashlib.sha256(text).hexdigest()} for name, text in contents.items()}
     body = {"format": FORMAT, "dlw": __version__, "files": files, "data": dict(data)}
-    disk.write_json(run.manifest, {**body, "digest": _digest(body)})
+    disk.write_json(run.manifest, {**body, "digest": digest_of(body)})
 
 
 def read_seal(run: Run) -> dict[str, Any]:
@@ -32,14 +32,15 @@ def read_seal(run: Run) -> dict[str, Any]:
         raise RunError(f"{run.manifest}: missing: this run was made before runs had one, or it was lost") from None
     except (ValueError, RecursionError):
         raise RunError(f"{run.manifest}: not JSON any more") from None
-    if not isinstance(tree, dict) or tree.pop("digest", None) != _digest(tree):
+    if not isinstance(tree, dict) or tree.pop("digest", None) != digest_of(tree):
         raise RunError(f"{run.manifest}: checksum differs: not what was written")
     if tree["format"] != FORMAT:
         raise RunError(f"{run.manifest}: format {tree['format']}; this is dlw {__version__}, which reads {FORMAT}")
     return tree
 
 
-def _digest(body: Mapping[str, Any]) -> str:
+def digest_of(body: Mapping[str, Any]) -> str:
+    """Return the sha256 of a mapping as JSON, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -52,11 +53,13 @@ def differing(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> list[str]
             told.append(f"{path}: missing")
         elif path.stat().st_size != known["size"]:
             told.append(f"{path}: expected {known['size']:,} bytes, found {path.stat().st_size:,}")
-        elif _sha256(path) != known["sha256"]:
+        elif of_file(path)["sha256"] != known["sha256"]:
             told.append(f"{path}: checksum differs")
     return told
 
 
-def _sha256(path: Path) -> str:
+def of_file(path: Path) -> dict[str, Any]:
+    """Return size in bytes and sha256 of a file."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"size": stream.tell(), "sha256": digest}

@@ -47,6 +47,20 @@ def only_text(fitted: Fitted) -> str | None:
     return used[0].name if [column.type for column in used] in ([TEXT], [MESSAGES]) else None
 
 
+class FreeNames:
+    """Names for the files of rows, none of them twice."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def free(self, name: str) -> str:
+        """Return the name, with a number where an earlier row has it."""
+        numbered = (f"{name}-{place}" if place else name for place in range(len(self._taken) + 1))
+        found = next(one for one in numbered if one not in self._taken)
+        self._taken.add(found)
+        return found
+
+
 def name_of(piece: Piece, row: int) -> str:
     """Return a name for what is drawn of a row: its file's, with the row where the file is a table."""
     stem = Path(piece.files[row]).stem.strip("-") or "row"

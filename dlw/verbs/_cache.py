@@ -25,6 +25,7 @@ from dlw.local_files import files_of, is_path
 from dlw.progress import Listener
 from dlw.recipe.schema import Recipe
 from dlw.runs import disk
+from dlw.runs.seal import digest_of
 from dlw.specs import Arrays
 from dlw.verbs._fitted import EncodedTable, Fitted, fit
 
@@ -94,7 +95,7 @@ class Cache:
             tree = json.loads(disk.read(about, MAX_JSON_BYTES))
             data = disk.read(self.folder / f"{key}.safetensors", int(tree["size"]))
             body = {name: value for name, value in tree.items() if name != "digest"}
-            if tree["digest"] != _digest(body) or tree["sha256"] != hashlib.sha256(data).hexdigest():
+            if tree["digest"] != digest_of(body) or tree["sha256"] != hashlib.sha256(data).hexdigest():
                 raise ValueError("checksum differs")
             tensors = tensorfile.unpack(data)
         except FileNotFoundError:
@@ -116,7 +117,7 @@ class Cache:
         written = disk.write_chunks(self.folder / f"{key}.safetensors", packed.chunks)
         body = {"format": FORMAT, "size": written.size_bytes, "sha256": written.sha256, **told}
         body = json.loads(json.dumps(body))
-        disk.write_json(self.folder / f"{key}.json", {**body, "digest": _digest(body)})
+        disk.write_json(self.folder / f"{key}.json", {**body, "digest": digest_of(body)})
         self.listener.line(f"kept in {self.folder}: {written.size_bytes / 2**20:,.1f} MiB")
 
 
@@ -139,10 +140,6 @@ class _Heard:
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         """See Listener."""
         self._listener.progress(stage, done, total, values)
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _key(what: str, written: Mapping[str, Any], table: pa.Table, files: Sequence[Path]) -> str:

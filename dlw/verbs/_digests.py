@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dlw.recipe.places import exists, located
 from dlw.recipe.schema import Block
 from dlw.remote import is_remote
+from dlw.runs.seal import of_file
 from dlw.shards import ShardedTable
 from dlw.sources._files import split_of, walk
 from dlw.verbs._leaks import plain_values
@@ -63,13 +64,6 @@ def describe(source: Source, root: Path, tables: Mapping[str, pa.Table]) -> dict
         return {"splits": {split: {**counted[split], "sha256": of_rows(table)} for split, table in tables.items()}}
     listed = {name: {"split": split_of(Path(name)), **of_file(file)} for name, file in files.items()}
     return {"splits": counted, "files": listed}
-
-
-def of_file(file: Path) -> dict[str, Any]:
-    """Return size in bytes and sha256 of a file."""
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return {"size": stream.tell(), "sha256": digest}
 
 
 def of_rows(table: pa.Table) -> str:

@@ -14,6 +14,7 @@ from dlw.errors import UsageError
 from dlw.runs.disk import write_atomic
 from dlw.specs import Arrays, FieldSpec
 from dlw.tasks._base import Task
+from dlw.verbs._asked import FreeNames
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,7 +35,7 @@ class Drawings:
 
     def __init__(self, folder: Path, task: Task, inputs: Mapping[str, FieldSpec]) -> None:
         self._folder, self._task, self._group = folder, task, picture_group(inputs)
-        self._names: set[str] = set()
+        self._names = FreeNames()
         if self._group is None:
             raise UsageError("--draw: answers are drawn over a picture, and this run does not read exactly one")
 
@@ -47,14 +48,7 @@ class Drawings:
         self._folder.mkdir(parents=True, exist_ok=True)
         for name, pixels, layer in zip(names, arrays[self._group], layers, strict=True):
             drawn = enlarged(self._task.draw(as_picture(pixels), layer))
-            write_atomic(self._folder / self._free(name), png(drawn))
-
-    def _free(self, name: str) -> str:
-        """Return a file name that no earlier row has."""
-        numbered = (f"{name}-{place}.png" if place else f"{name}.png" for place in range(len(self._names) + 1))
-        free = next(file for file in numbered if file not in self._names)
-        self._names.add(free)
-        return free
+            write_atomic(self._folder / f"{self._names.free(name)}.png", png(drawn))
 
 
 def as_picture(pixels_CHW: np.ndarray) -> Image:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from dlw import registry
 from dlw.errors import UsageError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
@@ -46,3 +49,11 @@ def tables_of(
     if split not in tables:
         raise UsageError(f"no split is called {split}{did_you_mean(split, tables)} (there are {', '.join(tables)})")
     return tables
+
+
+def refuse_kind(metrics: Mapping[str, ModuleType], kind: str) -> None:
+    """Raise UsageError where a metric does not read a kind of outcome, with those that do."""
+    unfit = [name for name, module in metrics.items() if kind not in module.KINDS]
+    if unfit:
+        known = [name for name in registry.names("metrics") if kind in registry.load("metrics", name).KINDS]
+        raise UsageError(f"metrics {', '.join(unfit)} do not read {kind}; there are {', '.join(known)}")

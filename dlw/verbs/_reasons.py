@@ -12,7 +12,7 @@ import numpy as np
 from dlw.explainers._base import Map
 from dlw.runs.disk import write_atomic
 from dlw.specs import PACKED_KINDS, Arrays, FieldSpec
-from dlw.verbs._asked import name_of
+from dlw.verbs._asked import FreeNames, name_of
 from dlw.verbs._reason_drawings import drawn
 from dlw.verbs._reasoning import Reasoned, Reasoner
 
@@ -82,7 +82,7 @@ class Reasons:
     listener: Listener
     rows: list[RowReason] = field(default_factory=list)
     left_out: int = 0
-    _names: set[str] = field(default_factory=set)
+    _names: FreeNames = field(default_factory=FreeNames)
 
     def add(self, piece: Piece, rows: np.ndarray, arrays: Arrays) -> None:
         """Explain the rows of a piece that could be encoded."""
@@ -97,7 +97,7 @@ class Reasons:
     def _row(self, piece: Piece, row: int, arrays: Arrays) -> RowReason:
         found = self.reasoner.reason(arrays)
         explanation = found.explanation
-        name = self._free(name_of(piece, row))
+        name = self._names.free(name_of(piece, row))
         inputs = {}
         for group, reasons in explanation.maps.items():
             names, given = self._named(group, reasons, arrays, piece, row)
@@ -145,13 +145,6 @@ class Reasons:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(file, made[1])
         return file
-
-    def _free(self, name: str) -> str:
-        """Return a name that no earlier row has."""
-        numbered = (f"{name}-{place}" if place else name for place in range(len(self._names) + 1))
-        free = next(one for one in numbered if one not in self._names)
-        self._names.add(free)
-        return free
 
 
 def _length(spec: FieldSpec, reasons: Map, array: np.ndarray) -> int:

@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 
 from dlw.errors import RecipeError
+from dlw.recipe._view import value_at
 from dlw.recipe.check import load_text
 from dlw.recipe.compose import dump, resolve
 from dlw.recipe.schema import Range, Recipe
@@ -55,7 +56,7 @@ def space_of(recipe: Recipe, root: Path) -> Space:
     text = dump(tree)
     keys = {key: _distribution(key, space, text, root) for key, space in recipe.search.items()}
     whole = resolve(recipe)
-    found = {key: _at(whole, key.split(".")) for key in keys}
+    found = {key: value_at(whole, key.split(".")) for key in keys}
     written = {key: held for key, value in found.items() if (held := _held(keys[key], value)) is not None}
     return Space(text, root, keys, written)
 
@@ -111,14 +112,3 @@ def _held(distribution: BaseDistribution, value: Any) -> Any:
     steps = (value - distribution.low) / (distribution.step or 1)
     is_on_grid = distribution.step is None or abs(steps - round(steps)) < 1e-9
     return value if is_on_grid else None
-
-
-def _at(tree: Any, steps: list[str]) -> Any:
-    for step in steps:
-        if isinstance(tree, dict):
-            tree = tree.get(step)
-        elif isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):
-            tree = tree[int(step)]
-        else:
-            return None
-    return tree

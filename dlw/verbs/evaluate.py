@@ -24,7 +24,7 @@ from dlw.verbs._answers import answered, answered_from_disk, encoded_for
 from dlw.verbs._baseline import Rival, rivals
 from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
-from dlw.verbs._judged import OTHER_ROWS, tables_of
+from dlw.verbs._judged import OTHER_ROWS, refuse_kind, tables_of
 from dlw.verbs._memory import budget_bytes, with_budget
 from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._recordings import alike, in_recordings
@@ -101,7 +101,7 @@ def evaluate(
     _slices.check_columns(columns, tables[split].column_names, "--slice")
     judged = _judge(trained, split, tables[split], data, listener, team)
     of_slices = _groups.slice_metrics(judged.outcome, metrics, [one.metric for one in asked if one.column])
-    _check_kinds({**metrics, **of_slices}, judged.outcome.kind)
+    refuse_kind({**metrics, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
     if recipe.evaluate.baseline:
         rows, train = judged.kept(judged.table.column_names), sampled(tables["train"], budget_bytes(recipe) // 8)
@@ -167,13 +167,6 @@ def _metrics(trained: Trained, required: list[str]) -> dict[str, ModuleType]:
     recipe = trained.recipe
     names = dict.fromkeys([headline(recipe, trained.task), *metric_names(recipe, trained.task), *required])
     return {name: registry.load("metrics", name) for name in names if name}
-
-
-def _check_kinds(metrics: Mapping[str, ModuleType], kind: str) -> None:
-    unfit = [name for name, module in metrics.items() if kind not in module.KINDS]
-    if unfit:
-        known = [name for name in registry.names("metrics") if kind in registry.load("metrics", name).KINDS]
-        raise UsageError(f"metrics {', '.join(unfit)} do not read {kind}; there are {', '.join(known)}")
 
 
 def _judge(

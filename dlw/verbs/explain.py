@@ -21,7 +21,7 @@ from dlw.verbs._answers import encoded_for
 from dlw.verbs._asked import asked_rows
 from dlw.verbs._bundle import is_bundle
 from dlw.verbs._intervals import resample
-from dlw.verbs._judged import OTHER_ROWS, tables_of
+from dlw.verbs._judged import OTHER_ROWS, refuse_kind, tables_of
 from dlw.verbs._network import headline
 from dlw.verbs._reasoning import Reasoner, about, method, parts_of
 from dlw.verbs._reasons import MOST_ROWS, Reasons, RowReason
@@ -180,8 +180,6 @@ def _measured(trained: Trained, metric: str, resamples: int, arrays: Arrays) -> 
     module = registry.load("metrics", metric)
     answers = answer_arrays(trained.predictor, arrays, ragged=trained.fitted.ragged, is_condensed=True)
     outcome = trained.task.outcome(answers, arrays[TARGET])
-    if outcome.kind not in module.KINDS:
-        known = [name for name in registry.names("metrics") if outcome.kind in registry.load("metrics", name).KINDS]
-        raise UsageError(f"metric {metric} does not read {outcome.kind}; there are {', '.join(known)}")
+    refuse_kind({metric: module}, outcome.kind)
     drawn = resample({"": outcome}, {metric: module}, resamples, trained.recipe.seed)[""][metric]
     return np.concatenate([[module.compute(outcome, None)], drawn]) * (1 if module.HIGHER_IS_BETTER else -1)

@@ -14,7 +14,7 @@ from dlw.recipe.check import Loaded, load_recipe
 from dlw.runs import disk
 from dlw.runs.layout import Run, open_run
 from dlw.runs.manifest import FILE, read_manifest
-from dlw.runs.seal import differing, read_seal
+from dlw.runs.seal import differing, of_file, read_seal
 from dlw.runs.steps import pointed, saved_steps, step_folder
 from dlw.verbs import _digests
 from dlw.verbs._bundle import BUNDLE_FILE
@@ -127,7 +127,7 @@ def _data(loaded: Loaded, known: Mapping[str, Any], listener: Listener) -> Check
     for name, entry in known["files"].items():
         if name not in files:
             problems.append(f"{name}: missing")
-        elif (found := _digests.of_file(files[name])) != {key: entry[key] for key in ("size", "sha256")}:
+        elif (found := of_file(files[name])) != {key: entry[key] for key in ("size", "sha256")}:
             sizes = f"{entry['size']:,} bytes then, {found['size']:,} now"
             problems.append(f"{files[name]}: other content ({sizes})")
     problems += [f"{file}: was not there in training" for name, file in files.items() if name not in known["files"]]

@@ -272,7 +272,7 @@ def test_what_cannot_be_explained_is_said(squares: Path, driven: Path, tmp_path:
         explain_split(squares, split="validation")
     with pytest.raises(UsageError, match="about single rows: name some"):
         explain_split(squares, name="occlusion")
-    with pytest.raises(UsageError, match="metric rmse does not read classes"):
+    with pytest.raises(UsageError, match="metrics rmse do not read classes"):
         explain_split(driven, metric="rmse")
     with pytest.raises(UsageError, match="is an exported bundle"):
         explain_rows(export(squares, format="safetensors").folder, [str(squares.parent / "00.png")])
