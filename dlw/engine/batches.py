@@ -110,16 +110,20 @@ class Streamed:
     def stream(self, plan: Iterator[np.ndarray]) -> Iterator[Batch]:
         """Yield the batches of the plan; an error in a loader thread is raised here."""
         with ThreadPoolExecutor(self._workers, thread_name_prefix="dlw-loader") as pool:
-            pending: deque[Future[list[Arrays]]] = deque()
+            pending: deque[tuple[int, Future[list[Arrays]]]] = deque()
+            waiting = 0
             try:
                 for batches in self._together(plan):
-                    pending.append(pool.submit(self._encoded, batches))
-                    if len(pending) > self._ahead:
-                        yield from self._finished(pending.popleft())
+                    pending.append((len(batches), pool.submit(self._encoded, batches)))
+                    waiting += len(batches)
+                    while waiting > self._ahead and len(pending) > self._workers:
+                        count, future = pending.popleft()
+                        waiting -= count
+                        yield from self._finished(future)
                 while pending:
-                    yield from self._finished(pending.popleft())
+                    yield from self._finished(pending.popleft()[1])
             finally:
-                for future in pending:
+                for _, future in pending:
                     future.cancel()
 
     def _together(self, plan: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:

@@ -100,7 +100,7 @@ def run(
         sink.save(job, progress, is_best=is_best)
         plan.note_save(progress)
 
-    batches = training_batches(job, plan, progress)
+    batches = training_batches(job, plan, progress, plan.total_steps - progress.step)
     meter = _Meter(job, plan, progress, listener)
     plan.note_save(progress)
     job.network.train()
@@ -189,9 +189,14 @@ def _clip(job: Job, plan: Plan, progress: Progress, largest: float) -> None:
         raise explain_tensors(progress.step + 1, broken, "gradients are", _rows(job, plan, progress.step))
 
 
-def training_batches(job: Job, plan: Plan, progress: Progress) -> Iterator[Batch]:
-    """Yield the run's batches, for ever, from where it stands."""
+def training_batches(job: Job, plan: Plan, progress: Progress, steps: int | None = None) -> Iterator[Batch]:
+    """Yield the run's batches from where it stands, for so many steps: no row is read ahead that none of them takes.
+
+    None: for ever.
+    """
     rows = _row_plan(job, plan, progress.step)
+    if steps is not None:
+        rows = islice(rows, steps * job.settings.accumulate)
     return job.train.stream(_own_share(job.team, rows) if job.team else rows)
 
 

@@ -13,8 +13,7 @@ from dlw.errors import UsageError
 from dlw.progress import Listener
 from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs._answers import answered, encoded_for
-from dlw.verbs._episodes import in_episodes
-from dlw.verbs._recordings import in_recordings
+from dlw.verbs._judged import laid_out
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +36,7 @@ class Exam:
     def outcome(self, artifact: Answerer) -> Outcome:
         """Return the outcome of an artifact of the same run."""
         found = self.trained.task.outcome(artifact.answer_rows(self.arrays), self.arrays[TARGET])
-        return _laid_out(self.trained, self.split, self.table, found)
+        return laid_out(self.trained, self.split, self.table, found)
 
     def score(self, outcome: Outcome) -> float:
         """Return the metric of an outcome; NaN where the rows do not define it."""
@@ -61,12 +60,7 @@ def set_exam(trained: Trained, tables: Mapping[str, pa.Table], split: str, liste
     table = tables[split].take(encoded.rows)
     _, outcome = answered(trained, encoded, tables[split], listener)
     metric = headline(trained.recipe, trained.task)
-    return Exam(trained, split, table, encoded.arrays, metric, _laid_out(trained, split, table, outcome))
-
-
-def _laid_out(trained: Trained, split: str, table: pa.Table, outcome: Outcome) -> Outcome:
-    outcome = in_episodes(outcome, trained.recipe, split, table)
-    return in_recordings(outcome, table, trained.recipe.evaluate.within)
+    return Exam(trained, split, table, encoded.arrays, metric, laid_out(trained, split, table, outcome))
 
 
 def agreement(one: Outcome, other: Outcome) -> float | None:

@@ -12,7 +12,10 @@ from dlw.errors import UsageError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
 from dlw.shards import ShardedTable
+from dlw.specs import Outcome
+from dlw.verbs._episodes import in_episodes
 from dlw.verbs._memory import budget_bytes
+from dlw.verbs._recordings import in_recordings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +52,12 @@ def tables_of(
     if split not in tables:
         raise UsageError(f"no split is called {split}{did_you_mean(split, tables)} (there are {', '.join(tables)})")
     return tables
+
+
+def laid_out(trained: Trained, split: str, table: pa.Table, outcome: Outcome) -> Outcome:
+    """Return the outcome of a table's rows in the episodes and recordings that the recipe judges them in."""
+    outcome = in_episodes(outcome, trained.recipe, split, table)
+    return in_recordings(outcome, table, trained.recipe.evaluate.within)
 
 
 def refuse_kind(metrics: Mapping[str, ModuleType], kind: str) -> None:

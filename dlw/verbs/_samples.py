@@ -35,7 +35,7 @@ def keep_first_batch(run: Run, job: Job, plan: Plan, inputs: Mapping[str, FieldS
     if group is None:
         return
     start = Progress()
-    batch = {name: tensor[:MOST_PICTURES] for name, tensor in next(training_batches(job, plan, start)).items()}
+    batch = {name: tensor[:MOST_PICTURES] for name, tensor in next(training_batches(job, plan, start, 1)).items()}
     for place, augment in enumerate(job.augments):
         batch = augment(batch, RowDraws(job.seed, plan.epoch(start), batch[INDEX], place))
     pictures = _drawn(job.task, batch[group].cpu().numpy(), batch[TARGET].cpu().numpy())

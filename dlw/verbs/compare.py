@@ -125,13 +125,10 @@ def _mcnemar(module: ModuleType, left: Outcome, right: Outcome) -> McNemar | Non
 
 def exact_p(only_first: int, only_second: int) -> float:
     """Return the two-sided chance that fair coins split as unevenly as this, by the binomial distribution."""
-    total, least = only_first + only_second, min(only_first, only_second)
-    logs = [_log_choose(total, count) - total * math.log(2) for count in range(least + 1)]
-    return min(1.0, 2.0 * math.fsum(map(math.exp, logs)))
+    from scipy.stats import binomtest
 
-
-def _log_choose(total: int, count: int) -> float:
-    return math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
+    total = only_first + only_second
+    return float(binomtest(only_first, total).pvalue) if total else 1.0
 
 
 def _metrics(run: Run, split: str) -> list[str]:

@@ -22,12 +22,11 @@ from dlw.specs import Arrays, Outcome
 from dlw.verbs import _digests, _groups, _outcomes, _protocol, _reliability, _requirements, _slices
 from dlw.verbs._answers import answered, answered_from_disk, encoded_for
 from dlw.verbs._baseline import Rival, rivals
-from dlw.verbs._episodes import in_episodes
 from dlw.verbs._intervals import interval, resample
-from dlw.verbs._judged import OTHER_ROWS, refuse_kind, tables_of
+from dlw.verbs._judged import OTHER_ROWS, laid_out, refuse_kind, tables_of
 from dlw.verbs._memory import budget_bytes, with_budget
 from dlw.verbs._objects import in_given_pixels
-from dlw.verbs._recordings import alike, in_recordings
+from dlw.verbs._recordings import alike
 from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
 from dlw.verbs._together import cache_of
 
@@ -179,8 +178,7 @@ def _judge(
         encoded = encoded_for(trained, table, listener)
         answers, outcome = answered(trained, encoded, table, listener, team)
         arrays, rows, left_out = encoded.arrays, encoded.rows, len({row for row, _, _ in encoded.bad})
-    outcome = in_episodes(outcome, trained.recipe, split, table.take(rows))
-    outcome = in_recordings(outcome, table.take(rows), trained.recipe.evaluate.within)
+    outcome = laid_out(trained, split, table.take(rows), outcome)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
     return Judged(split, source, table, rows, left_out, arrays, answers, outcome)
 

@@ -292,7 +292,7 @@ def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener
     total_steps, steps = plan.total_steps, min(3, plan.total_steps)
     sink = RunSink(session.run, recipe.checkpoint.keep, prints)
     progress, seconds = Progress(), []
-    batches = loop.training_batches(job, plan, progress)
+    batches = loop.training_batches(job, plan, progress, steps)
     for _ in range(steps):
         start = time.perf_counter()
         loop.learn(job, plan, progress, batches)

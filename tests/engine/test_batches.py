@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from dlw.engine.batches import Resident, Shards, Streamed, mixed_order, order, sequential_plan, training_plan
+from dlw.engine.loop import training_batches
+from dlw.engine.progress import Plan, Progress
+from dlw.recipe.schema import Train
 from dlw.specs import INDEX
 
 CPU = torch.device("cpu")
@@ -54,6 +59,35 @@ def test_an_error_in_a_loader_thread_reaches_the_loop() -> None:
 
     with pytest.raises(ValueError, match="row 3 is broken"):
         list(Streamed(encode, 10, CPU, 2).stream(sequential_plan(10, 4)))
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(1, 8 * 6), (16, 8 + 3 * 16), (1000, 8 + 3 * 1000)])
+def test_few_rows_are_read_ahead(at_once: int, most: int) -> None:
+    read: list[int] = []
+
+    def encode(rows: np.ndarray) -> dict[str, np.ndarray]:
+        read.append(len(rows))
+        return {"x": rows}
+
+    stream = Streamed(encode, 50, CPU, 2, at_once=at_once).stream(training_plan(0, 50, 8, 6, 0))
+    assert len(next(stream)["x"]) == 8
+    stream.close()  # type: ignore[attr-defined]
+    assert sum(read) <= most
+
+
+def test_no_row_is_read_that_no_step_takes() -> None:
+    read: list[int] = []
+
+    def encode(rows: np.ndarray) -> dict[str, np.ndarray]:
+        read.append(len(rows))
+        return {"x": rows}
+
+    train = Streamed(encode, 50, CPU, 2, at_once=1000)
+    job: Any = SimpleNamespace(train=train, team=None, seed=0, settings=SimpleNamespace(accumulate=2))
+    plan = Plan(Train(epochs=3, batch_size=8, accumulate=2), "1 epoch", 50)
+    batches = list(training_batches(job, plan, Progress(), 4))
+    assert [len(batch["x"]) for batch in batches] == [8] * 8
+    assert sum(read) == 4 * 16
 
 
 UNEVEN = Shards(np.array([0, 7, 30, 31, 50, 64, 90, 100]), 3)

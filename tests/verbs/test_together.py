@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,17 +51,21 @@ PATIENT = 180
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with NAME_ddp and NAME_fsdp, trained by two processes, and NAME_one, by this one."""
-    made = tmp_path_factory.mktemp("together")
+    return trained_both_ways(tmp_path_factory.mktemp("together"), MODELS, ("ddp", "fsdp"))
+
+
+def trained_both_ways(made: Path, names: Iterable[str], ways: Sequence[str]) -> Path:
     small_runs.people(made)
     small_runs.squares(made)
     small_runs.lines(made, 120)
-    for name, recipe in MODELS.items():
-        (made / f"{name}_ddp.yaml").write_text(recipe)
-        (made / f"{name}_fsdp.yaml").write_text(recipe.replace("precision:", "shard: true, precision:"))
+    for name in names:
+        for way in ways:
+            shard = "shard: true, " if way == "fsdp" else ""
+            (made / f"{name}_{way}.yaml").write_text(MODELS[name].replace("precision:", f"{shard}precision:"))
     run_both(made)
-    for name, recipe in MODELS.items():
+    for name in names:
         path = made / "one.yml"
-        path.write_text(recipe)
+        path.write_text(MODELS[name])
         train(path, out=made / f"{name}_one")
     return made
 
@@ -88,9 +93,19 @@ def test_two_processes_learn_what_one_learns(folder: Path, name: str, how: str) 
         assert difference(one, both, "ema") < TOLERANCE
 
 
-@pytest.mark.parametrize(("name", "rows"), ASKED.items())
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "rows"), ASKED.items())
 def test_scores_and_answers_are_those_of_one_process(folder: Path, name: str, rows: str) -> None:
+    check_answers(folder, name, rows)
+
+
+def test_two_processes_learn_judge_and_answer_as_one(tmp_path: Path) -> None:
+    made = trained_both_ways(tmp_path, ["mlp"], ["ddp"])
+    assert difference(made / "mlp_one", made / "mlp_ddp") < TOLERANCE
+    check_answers(made, "mlp_ddp", ASKED["mlp_ddp"])
+
+
+def check_answers(folder: Path, name: str, rows: str) -> None:
     together = json.loads((folder / f"{name}.json").read_text())
     alone = json.loads(json.dumps(evaluate(folder / name, split="validation").to_json()))
     assert together["scores"] == alone["scores"]

@@ -23,7 +23,7 @@ from dlw.verbs.evaluate import assist, evaluate
 from dlw.verbs.predict import predict
 
 ROOT = Path(__file__).parents[2]
-ASKED = {"cnn_ddp": "squares.csv", "gpt_ddp": "lines.csv"}
+ASKED = {"cnn_ddp": "squares.csv", "gpt_ddp": "lines.csv", "mlp_ddp": "people.csv"}
 """Runs that answer, and the rows they answer for."""
 
 
