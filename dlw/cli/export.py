@@ -86,4 +86,7 @@ def _draw(result: Exported) -> None:
     """Say where the bundle is and how well it agrees."""
     tell(str(result))
     bundle = shlex.quote(str(result.folder))
-    say(f"next:\n  dlw predict {bundle} INPUT...\n  dlw benchmark {bundle}")
+    if result.is_opened_again:
+        say(f"next:\n  dlw predict {bundle} INPUT...\n  dlw benchmark {bundle}")
+    else:
+        say(f"next: {bundle}/README.md shows how to answer from it")

@@ -92,12 +92,13 @@ def exported(module: nn.Module, example: tuple[Tensor, ...], free: Any) -> Expor
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the warnings that torch's exporters give about themselves from the user: none can be acted on."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "torch._inductor"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)

@@ -8,12 +8,12 @@ program only right after writing it, to prove it, and never one that it is given
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlw.exporters._base import Artifact, ExporterSettings, example_shape
+from dlw.exporters import _program
+from dlw.exporters._base import Artifact, ExporterSettings
 from dlw.runs import disk
 from dlw.specs import Arrays
 
@@ -55,23 +55,9 @@ def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
 
     with _graph.quiet():
         module = torch.export.load(io.BytesIO(artifact.read(MODEL_FILE))).module()
-
-    def answer(arrays: Arrays) -> Arrays:
-        with torch.no_grad():
-            outputs = module(*(torch.from_numpy(arrays[name]) for name in artifact.inputs))
-        return {name: output.numpy() for name, output in zip(artifact.answers, outputs, strict=True)}
-
-    return answer
+    return _program.answering(module, artifact)
 
 
 def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with torch."""
-    tensors = "".join(
-        f"    torch.zeros({example_shape(entry['shape'])}, dtype=torch.{entry['dtype']}),  # {json.dumps(name)}\n"
-        for name, entry in inputs.items()
-    )
-    return (
-        f'import torch\n\nmodel = torch.export.load("{MODEL_FILE}").module()\n'
-        f"answers = model(\n{tensors})\n"
-        f"print(dict(zip({json.dumps(list(answers))}, [answer.shape for answer in answers])))"
-    )
+    return _program.usage(f'torch.export.load("{MODEL_FILE}").module()', inputs, answers)

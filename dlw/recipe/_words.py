@@ -190,7 +190,8 @@ _NAMES = {
         "balanced_accuracy": "balanced_acc balanced_accuracy_score",
     },
     "exporters": {
-        "torch_export": "torchscript pt2 torch pytorch exported_program jit aot",
+        "torch_export": "torchscript pt2 torch pytorch exported_program jit",
+        "aot_inductor": "aot aoti aotinductor inductor torch_compile compiled",
         "onnx": "onnxruntime ort",
         "safetensors": "safetensor weights state_dict",
     },

@@ -11,8 +11,13 @@ from dlw.recipe.schema import Block
 MOST_LABELS = 50
 
 
-def page(manifest: Mapping[str, Any], parity: Mapping[str, Any], usage: str, origin: str) -> str:
-    """Return the page; `usage` is Python that answers without dlw, `origin` what `told_origin` says."""
+def page(
+    manifest: Mapping[str, Any], parity: Mapping[str, Any], usage: str, origin: str, reopens: str | None = None
+) -> str:
+    """Return the page; `usage` is Python that answers without dlw, `origin` what `told_origin` says.
+
+    `reopens` is an exporter's REOPENS: why dlw does not answer from the bundle.
+    """
     smaller = f", {manifest['quantized']}" if manifest.get("quantized") else ""
     described = "\n".join(
         f"- {side} `{name}`: {entry['dtype']} [{', '.join(map(str, entry['shape']))}]"
@@ -25,7 +30,7 @@ Task {manifest["task"]["type"]}, written by dlw {manifest["dlw"]} from step {man
 
 ## Use it
 
-With dlw, from raw rows: `dlw predict FOLDER INPUT...`. Without it, from this folder:
+{_with_dlw(reopens)}
 
 ```python
 {usage}
@@ -45,6 +50,12 @@ The largest difference from the trained network on {", ".join(map(str, parity["r
 
 {origin}
 """
+
+
+def _with_dlw(reopens: str | None) -> str:
+    if reopens:
+        return f"dlw does not answer from it ({reopens}). From this folder:"
+    return "With dlw, from raw rows: `dlw predict FOLDER INPUT...`. Without it, from this folder:"
 
 
 def told_origin(text: str, source: str | list[str] | Block) -> str:

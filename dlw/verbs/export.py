@@ -56,6 +56,8 @@ class Exported:
     """Largest difference found, see _parity.MEASURE."""
     tolerance: float
     model_bytes: int
+    is_opened_again: bool
+    """Whether dlw answers from such a bundle; of code that a bundle brings along it runs none."""
     quantized: Verdict | None = None
     """What smaller numbers cost and gain; `difference` and `tolerance` are of the float artifact they began with."""
 
@@ -124,7 +126,7 @@ def export(
         parity = bundle.finish(limit)
         verdict = bundle.shrink(tables, options, parity, listener) if smaller else None
         size = sum((folder / file).stat().st_size for file in files)
-    return Exported(target, name, parity["difference"], limit, size, verdict)
+    return Exported(target, name, parity["difference"], limit, size, not exporter.REOPENS, verdict)
 
 
 def _options(wanted: Export, name: str, quantize: str | None, limits: Mapping[str, float]) -> BaseModel:
@@ -243,7 +245,7 @@ class _Bundle:
         usage = use(manifest["inputs"], tuple(manifest["answers"]))
         run = self.trained.run
         origin = told_origin(run.recipe.read_text(encoding="utf-8"), self.trained.recipe.data.source)
-        disk.write_atomic(self.folder / README_FILE, page(manifest, parity, usage, origin).encode())
+        disk.write_atomic(self.folder / README_FILE, page(manifest, parity, usage, origin, exporter.REOPENS).encode())
 
 
 def _emptied(array: np.ndarray, kind: str | None) -> np.ndarray:

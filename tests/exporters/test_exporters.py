@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dlw.errors import RunError
 from dlw.exporters import _graph
 from dlw.exporters._base import Artifact
 from dlw.specs import Arrays
+from tests.formats import EACH
 
 
 class Predictor(nn.Module):
@@ -54,12 +56,34 @@ def rows(count: int) -> Arrays:
     }
 
 
-def exported(name: str, folder: Path) -> tuple[Predictor, Callable[[Arrays], Arrays]]:
-    """Export a predictor and open it again."""
-    exporter = registry.load("exporters", name)
+@dataclass(frozen=True)
+class Written:
+    """A predictor, its export, what the export answers, and the classes that pickle looked up meanwhile."""
+
+    format: str
+    folder: Path
+    predictor: Predictor
+    answer: Callable[[Arrays], Arrays]
+    unpickled: list[str]
+
+
+@pytest.fixture(scope="module")
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
+    """A predictor exported to the format of the parameter and opened again."""
+    unpickled: list[str] = []
+    listening = [True]
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if listening and event == "pickle.find_class":
+            unpickled.append(".".join(map(str, arguments)))
+
+    sys.addaudithook(hook)
+    format, folder = request.param, tmp_path_factory.mktemp("export")
+    exporter = registry.load("exporters", format)
     predictor = Predictor()
     exporter.export(predictor, rows(4), folder, exporter.Settings())
-    return predictor, exporter.open_model(artifact(folder))
+    yield Written(format, folder, predictor, exporter.open_model(artifact(folder)), unpickled)
+    listening.clear()
 
 
 def artifact(folder: Path) -> Artifact:
@@ -73,11 +97,10 @@ def artifact(folder: Path) -> Artifact:
     )
 
 
-@pytest.mark.parametrize("name", registry.names("exporters"))
-def test_artifact_answers_like_the_network(name: str, tmp_path: Path) -> None:
-    predictor, answer = exported(name, tmp_path)
-    files = {file.name for file in tmp_path.iterdir()}
-    assert files == set(registry.load("exporters", name).FILES)
+@pytest.mark.parametrize("written", EACH, indirect=True)
+def test_artifact_answers_like_the_network(written: Written) -> None:
+    assert {file.name for file in written.folder.iterdir()} == set(registry.load("exporters", written.format).FILES)
+    predictor, answer = written.predictor, written.answer
     for count in (1, 2, 7):
         arrays = rows(count)
         with torch.no_grad():
@@ -97,10 +120,9 @@ def test_plugin_states_its_contract(name: str) -> None:
 
 
 @pytest.mark.withstands("security", case="X10")
-@pytest.mark.parametrize("name", registry.names("exporters"))
-def test_export_holds_no_path_of_this_machine(name: str, tmp_path: Path) -> None:
-    exported(name, tmp_path)
-    for file in tmp_path.iterdir():
+@pytest.mark.parametrize("written", EACH, indirect=True)
+def test_export_holds_no_path_of_this_machine(written: Written) -> None:
+    for file in written.folder.iterdir():
         content = file.read_bytes()
         assert b"/exporters/" not in content
         assert str(Path(torch.__file__).parent).encode() not in content
@@ -157,23 +179,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.withstands("security", case="X2")
-@pytest.mark.parametrize("name", registry.names("exporters"))
-def test_nothing_is_pickled(name: str, tmp_path: Path, unpickled: list[str]) -> None:
-    _, answer = exported(name, tmp_path)
-    answer(rows(2))
-    assert unpickled == []
-
-
-@pytest.fixture
-def unpickled() -> Iterator[list[str]]:
-    """Classes that pickle looks up while the test runs."""
-    found: list[str] = []
-    listening = [True]
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if listening and event == "pickle.find_class":
-            found.append(".".join(map(str, arguments)))
-
-    sys.addaudithook(hook)
-    yield found
-    listening.clear()
+@pytest.mark.parametrize("written", EACH, indirect=True)
+def test_nothing_is_pickled(written: Written) -> None:
+    written.answer(rows(2))
+    assert written.unpickled == []

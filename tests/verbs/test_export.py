@@ -25,6 +25,7 @@ from dlw.verbs._bundle_page import told_origin
 from dlw.verbs._parity import ROW_COUNTS
 from dlw.verbs.export import Exported, export
 from dlw.verbs.train import train
+from tests.formats import EACH, HERE
 from tests.verbs import small_runs
 
 
@@ -39,10 +40,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundles(run: Path) -> dict[str, Exported]:
     """The run's bundle in every format."""
-    return {name: export(run, format=name) for name in registry.names("exporters")}
+    return {name: export(run, format=name) for name in HERE}
 
 
-@pytest.mark.parametrize("format", registry.names("exporters"))
+@pytest.mark.parametrize("format", EACH)
 def test_bundle_is_complete_and_proven(run: Path, format: str, bundles: dict[str, Exported]) -> None:
     exported = bundles[format]
     assert exported.folder == run / "exports" / format
@@ -199,6 +200,23 @@ def test_unknown_format_names_the_nearest(run: Path) -> None:
 def test_given_torch_program_is_not_opened(bundles: dict[str, Exported]) -> None:
     with pytest.raises(RunError, match="can run code"):
         open_bundle(bundles["torch_export"].folder)
+
+
+def test_bundle_that_dlw_does_not_open_says_so(bundles: dict[str, Exported]) -> None:
+    told = {name: (bundles[name].folder / "README.md").read_text() for name in HERE}
+    assert "dlw predict FOLDER" in told["onnx"]
+    assert "dlw predict" not in told["torch_export"]
+    assert "dlw does not answer from it (opening a torch.export program can run code" in told["torch_export"]
+    assert [name for name in HERE if not bundles[name].is_opened_again] == [
+        name for name in ("aot_inductor", "torch_export") if name in HERE
+    ]
+
+
+def test_no_compiler_is_told(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"needs a C\+\+ compiler"):
+        export(run, format="aot_inductor", out=tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "fields.json"])

@@ -135,7 +135,11 @@ def test_judging_and_answering_from_disk_are_judging_and_answering_in_memory(
     assert len(whole.baselines) > 1
     answers = predict(tmp_path / "run", [str(path)]).columns
     monkeypatch.setattr(_inputs, "free_bytes", lambda: 10_000)
-    assert predict(tmp_path / "run", [str(path)]).columns == answers
+    in_pieces = predict(tmp_path / "run", [str(path)]).columns
+    # Batches of other sizes meet other kernels on some processors: one unit in the last place.
+    for name, column in answers.items():
+        near = pytest.approx(column, rel=1e-6) if name.startswith("probability") else column
+        assert in_pieces[name] == near, name
     assert answers["row"] == list(range(300))
 
 

@@ -119,7 +119,7 @@ data:
   target: {wanted: {type: text, tokenizer: characters}}
 model: {type: encoder_decoder, width: 32, depth: 1, heads: 2, dropout: 0.0}
 optimizer: {lr: 0.01}
-train: {epochs: 40, batch_size: 16, threads: 1}
+train: {epochs: 40, batch_size: 16, threads: 1, precision: fp32}
 evaluate: {metrics: [bleu, chrf, rouge_l, cer]}
 """
 
