@@ -104,6 +104,7 @@ def test_a_page_has_all_sections_and_no_way_out(name: str, pages: dict[str, str]
     for title in ("What was learned", "Scores", "How the scores came about", "What it took", "How to repeat it"):
         assert title in seen.text
     assert "95 % interval" in seen.text
+    assert "<pre>dlw train recipe.resolved.yaml\ndlw evaluate RUN" in pages[name]
 
 
 def test_each_kind_shows_what_belongs_to_it(pages: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from dlw.recipe.schema import Recipe
 from dlw.runs.layout import Run
 from dlw.verbs._cost import cost_of
 from dlw.verbs._report import charts
-from dlw.verbs._report.html import Markup, facts, figure, tag
+from dlw.verbs._report.html import Markup, facts, figure, join, tag, text
 
 if TYPE_CHECKING:
     from dlw.verbs._fitted import Fitted
@@ -92,4 +92,4 @@ def repeat(commands: Sequence[str]) -> Markup:
     note = (
         "The run's recipe.resolved.yaml holds every setting and trains alone; the same machine gives the same weights."
     )
-    return tag("div", tag("p", note), tag("pre", "\n".join(commands)))
+    return tag("div", tag("p", note), tag("pre", join(map(text, commands))))
