@@ -101,8 +101,8 @@ class LanguageModelingTask(Task):
         tokens, characters = outcome.target.sum(axis=0)
         known = self.packing.context - self.packing.stride
         return (
-            f"text: every token once, {tokens:,.0f} tokens of {characters:,.0f} characters, in windows of "
-            f"{self.packing.context} tokens {self.packing.stride} apart: a token is judged knowing {known} or more "
+            f"text: every token that is learned once, {tokens:,.0f} tokens of {characters:,.0f} characters, in windows "
+            f"of {self.packing.context} tokens {self.packing.stride} apart: a token is judged knowing {known} or more "
             "before it, but for those that begin the text",
         )
 

@@ -46,7 +46,8 @@ def answered(
         truth = table[trained.fitted.target.columns[0]].take(encoded.rows)
         return _written(trained, encoded.arrays, truth.to_pylist(), listener, team)
     listener.progress("answers", 0, total, {})
-    ragged = trained.fitted.ragged
+    # Windows are of one length; cut by itself, a target that ends in what is not learned would be the shorter one.
+    ragged = None if task.packing else trained.fitted.ragged
     answers = answer_arrays(trained.predictor, encoded.arrays, ragged=ragged, is_condensed=True, team=team)
     listener.progress("answers", total, total, {})
     return answers, task.outcome(answers, encoded.arrays[TARGET])

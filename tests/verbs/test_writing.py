@@ -109,6 +109,32 @@ def test_the_speed_of_writing_is_measured(run: Path) -> None:
     assert "batch 2: p50" not in figures
 
 
+CHAT = """\
+name: chat
+task: {type: language_modeling, context: 32, max_tokens: 8, temperature: 0}
+data:
+  source: chat.jsonl
+  splits: {train: "train[:80]", validation: "train[80:90]", test: "train[90:]"}
+  inputs: {messages: {type: messages, vocabulary: 300}}
+model: {type: gpt, width: 16, depth: 1, heads: 2}
+optimizer: {lr: 0.02}
+train: {epochs: 12, batch_size: 8, threads: 1}
+"""
+
+
+def test_a_talk_that_ends_with_a_question_is_judged_by_its_answers(tmp_path: Path) -> None:
+    """What is not learned at the end of every window: only what the assistant said is counted."""
+    asked, said = {"role": "user", "content": "knock knock knock knock"}, {"role": "assistant", "content": "who"}
+    (tmp_path / "chat.jsonl").write_text(f"{json.dumps({'messages': [asked, said, asked]})}\n" * 100)
+    run = trained(tmp_path, CHAT)
+    found = evaluate(run)
+    (told,) = [line for line in found.protocol if line.startswith("text: ")]
+    judged = pq.read_table(run / "evaluation" / "test" / "predictions.parquet")["tokens"].to_pylist()
+    assert f" {sum(judged):,.0f} tokens of " in told
+    assert {one.metric: one for one in found.scores}["nats_per_token"].value < 0.5
+    assert predict(run, [], text=["knock knock knock knock"]).columns["written"] == ["who"]
+
+
 TURNED = """\
 name: turned
 task: {type: sequence_to_sequence, beams: 3, max_tokens: 12}
