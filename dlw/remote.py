@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import glob
 import importlib.util
+import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from dlw.errors import DataError
 
+Answer = TypeVar("Answer")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 SCHEMES: Mapping[str, str] = {
     "s3": "s3fs",
@@ -37,13 +39,58 @@ class RemoteFile:
     tag: str
 
     def open(self) -> BinaryIO:
-        """Open for reading; DataError where that fails."""
+        """Open for reading; DataError where that fails, now or while it is read."""
         filesystem, path = _filesystem(self.url)
         try:
             opened: BinaryIO = filesystem.open(path, "rb")
         except _failures() as error:
             raise DataError(f"{self.url}: cannot be opened: {_said(error)}") from error
-        return opened
+        return io.BufferedReader(_Stream(self.url, opened))
+
+
+class _Stream(io.RawIOBase):
+    """The bytes of a remote file: what its package raises while they are read becomes a DataError."""
+
+    def __init__(self, url: str, opened: BinaryIO) -> None:
+        super().__init__()
+        self._url, self._opened = url, opened
+
+    def readable(self) -> bool:
+        """See RawIOBase."""
+        return True
+
+    def seekable(self) -> bool:
+        """See RawIOBase."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """See RawIOBase."""
+        return self._told(lambda: self._opened.seek(offset, whence))
+
+    def tell(self) -> int:
+        """See RawIOBase."""
+        return self._opened.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        """See RawIOBase."""
+        found = self._told(lambda: self._opened.read(len(buffer)))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def readall(self) -> bytes:
+        """See RawIOBase."""
+        return self._told(self._opened.read)
+
+    def close(self) -> None:
+        """See RawIOBase."""
+        self._opened.close()
+        super().close()
+
+    def _told(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return ask()
+        except _failures() as error:
+            raise DataError(f"{self._url}: cannot be read: {_said(error)}") from error
 
 
 def is_remote(text: str) -> bool:
@@ -114,4 +161,6 @@ def _failures() -> tuple[type[Exception], ...]:
 def _said(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if "range requests" in str(error):  # said by fsspec of web servers
+        return "the server sends whole files only, and parts of them are needed; download it and name it by its path"
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -100,13 +100,13 @@ def open_sharded(
     The other half is for encoded rows.
     """
     read = {split: [reader(file) for file in files] for split, files in found.items()}
-    shards = [shard for parts in read.values() for part, _ in parts for shard in part]
-    total = sum(shard.num_bytes for shard in shards)
+    shards = [(shard, schema) for parts in read.values() for part, schema in parts for shard in part if shard.num_rows]
+    total = sum(shard.num_bytes for shard, _ in shards)
     is_far = any(file.is_remote for files in found.values() for file in files)
     inflation = 1.0
     if total * _MOST_INFLATION > budget_bytes and shards:
-        names = next(schema for parts in read.values() for part, schema in parts if part).names
-        inflation = shards[0].read(names).nbytes / max(1, shards[0].num_bytes)
+        first, schema = shards[0]
+        inflation = first.read(schema.names).nbytes / max(1, first.num_bytes)
     if total * inflation <= budget_bytes // 2 and not is_far:
         return None
     pool = Pool(budget_bytes // 2)
@@ -142,7 +142,10 @@ def _cast(shard: Shard, schema: pa.Schema) -> Shard:
 
         table = shard.read(names)
         wanted = pa.schema([schema.field(name) for name in names], schema.metadata)
-        return table if table.schema.equals(wanted) else table.cast(wanted)
+        try:
+            return table if table.schema.equals(wanted) else table.cast(wanted)
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{shard.name}: not readable in the types of the files with it: {error}") from error
 
     return replace(shard, read=read)
 

@@ -79,6 +79,23 @@ def test_several_files_are_one_table_with_one_type_for_each_column(tmp_path: Pat
         opened(tmp_path / "part-*.parquet", 100)
 
 
+def test_a_first_file_without_rows_says_nothing_of_the_others(tmp_path: Path) -> None:
+    whole = pa.Table.from_pylist(rows())
+    pq.write_table(whole.slice(0, 0), tmp_path / "part-0.parquet")
+    pq.write_table(whole, tmp_path / "part-1.parquet", row_group_size=50)
+    table = opened(tmp_path / "part-*.parquet", SMALL)["train"]
+    assert isinstance(table, ShardedTable)
+    assert table.load()["x"].to_pylist() == whole["x"].to_pylist()
+
+
+def test_numbers_that_the_type_of_all_files_cannot_hold_are_named(tmp_path: Path) -> None:
+    for place, number in enumerate((2**53 + 1, 0.5)):
+        pq.write_table(pa.table({"x": [number] * 100}), tmp_path / f"part-{place}.parquet")
+    table = opened(tmp_path / "part-*.parquet", 100)["train"]
+    with pytest.raises(DataError, match=r"part-0\.parquet, row group 0: not readable in the types"):
+        table.load()
+
+
 def test_files_are_known_by_length_time_and_end(tmp_path: Path) -> None:
     path = write(tmp_path, "parquet")
     first = opened(path, SMALL)["train"].digest()
@@ -150,6 +167,27 @@ def test_remote_files_are_found_by_pattern_and_by_folder_with_their_splits(
         given = source if isinstance(source, str) else source["path"]
         found = module.open_shards(module.Settings(path=given), tmp_path, Silent(), SMALL)
         assert {split: len(table) for split, table in found.items()} == {"train": 2 * ROWS, "test": ROWS}
+
+
+SILENT = {
+    "the connection was lost": "rows.parquet: cannot be read: the connection was lost",
+    "The HTTP server doesn't appear to support range requests.": "the server sends whole files only",
+}
+
+
+@pytest.mark.parametrize("reason", SILENT)
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_a_service_that_fails_while_a_file_is_read_is_told(
+    kind: str, reason: str, far: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(far, write(tmp_path, kind), f"/bucket/rows.{kind}")
+
+    def fail(*_: object) -> bytes:
+        raise ValueError(reason)
+
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFile, "read", fail, raising=False)
+    with pytest.raises(DataError, match=SILENT[reason].replace("parquet", kind)):
+        opened(f"memory://bucket/rows.{kind}", None)
 
 
 REFUSED = {
