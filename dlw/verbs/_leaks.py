@@ -38,7 +38,7 @@ def repeats(codes: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]
             if len(found):
                 total = len(codes[later])
                 share = 100 * len(found) / total
-                yield f"{len(found):,} of {total:,} {later} rows ({share:.2g} %) also occur in {earlier}", found
+                yield f"{len(found):,} of {total:,} {later} rows ({share:.3g} %) also occur in {earlier}", found
 
 
 def compared(inputs: Sequence[str], targets: Mapping[str, str]) -> list[str]:

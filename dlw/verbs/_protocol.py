@@ -166,7 +166,7 @@ def _forecasts(outcome: Outcome, facts: Facts) -> list[str]:
     season = f"; mase: over the mean change in {outcome.season} steps of training" if outcome.season else ""
     return [
         f"forecasts: {rows:,} origins, every window of the split, {steps} steps ahead of {columns} columns, "
-        f"look-back {facts.look_back} steps; {100 * unknown:.2g} % of the values are unknown and left out",
+        f"look-back {facts.look_back} steps; {100 * unknown:.3g} % of the values are unknown and left out",
         f"units: errors of each column are divided by its deviation in training{season}",
         "windows overlap: they are not independent, so that the intervals are too narrow",
     ]
@@ -183,7 +183,7 @@ def _objects(outcome: Outcome) -> str:
 def _pixels(outcome: Outcome, facts: Facts) -> str:
     height, width = outcome.target.shape[1:]
     void = (outcome.target == VOID).mean()
-    told = f"pixels: counted over all pictures at {width}x{height}, {100 * void:.2g} % not known and left out"
+    told = f"pixels: counted over all pictures at {width}x{height}, {100 * void:.3g} % not known and left out"
     if len(outcome.names) == 2:
         return f"{told}; dice is that of {outcome.names[outcome.positive]} ({facts.positive_from})"
     return f"{told}; mean_iou and dice are means over {len(outcome.names)} classes"

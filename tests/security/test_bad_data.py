@@ -138,7 +138,7 @@ def test_columns_that_say_nothing_are_left_out_by_name(value: str, reason: str, 
 def test_rows_in_two_splits_are_told(teach: Teach) -> None:
     answer = teach(GOOD + GOOD[6:])
     assert answer.code == 0
-    assert "12 of 12 validation rows (1e+02 %) also occur in train" in answer.err
+    assert "12 of 12 validation rows (100 %) also occur in train" in answer.err
 
 
 @pytest.mark.withstands("bad inputs", case="D16")

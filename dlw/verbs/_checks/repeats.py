@@ -60,7 +60,7 @@ def near_twins(
         found = np.flatnonzero(nearest > NEAR)
         if len(found):
             share = 100 * len(found) / len(nearest)
-            text = f"{len(found):,} of {len(nearest):,} {later} pictures ({share:.2g} %) have a near twin in train"
+            text = f"{len(found):,} of {len(nearest):,} {later} pictures ({share:.3g} %) have a near twin in train"
             why = f"thumbnails correlate above {NEAR}; split by session or group instead of at random"
             yield Finding("near twins", "warning", f"{text}: {why}", _shown(rows[later][found]))
 
