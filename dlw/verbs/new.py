@@ -16,7 +16,7 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.schema import Recipe
 from dlw.sources._files import split_of
 from dlw.verbs._new import layout, measuring
-from dlw.verbs._new.drafting import Draft, draft
+from dlw.verbs._new.drafting import AHEAD, Draft, draft
 from dlw.verbs._new.networks import network
 from dlw.verbs._new.readings import Facts, choose, look
 from dlw.verbs._new.sizing import Network, Sizes
@@ -78,7 +78,7 @@ def _followed(data: dict[str, Any]) -> dict[str, Any]:
     """Put the number in place of a reference to it, as composing does."""
     blocks = {name: dict(block) for name, block in data["target"].items()}
     for block in blocks.values():
-        if block.get("length") == "${data.source.ahead}":
+        if block.get("length") == AHEAD:
             block["length"] = data["source"]["ahead"]
     return {**data, "target": blocks}
 

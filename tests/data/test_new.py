@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -293,3 +294,43 @@ def test_a_new_recipe_trains_without_edits(tmp_path: Path) -> None:
 def test_what_does_not_fit_says_what_does(tmp_path: Path, flags: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         new(table(tmp_path / "x.csv", ["a", "b"] * 20), folder=tmp_path, **flags)  # type: ignore[arg-type]
+
+
+STRANGE = ["a b", "line\u2028recipe: 2", "next\x85: x", 'quo"#te', "tail\n", "${seed}", "\ufeffmark", "\U0001f600"]
+
+
+def test_names_of_any_letters_are_written_so_that_they_are_read_back(tmp_path: Path) -> None:
+    folder = tmp_path / "of ${seed} \u2028name: x"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    columns = {name: random.normal(size=90) for name in STRANGE}
+    pq.write_table(pa.table({**columns, "goal": ["yes", "no", "no"] * 30}), folder / "t.parquet")
+    recipe = usable(new(folder, target="goal", folder=tmp_path), tmp_path)
+    assert isinstance(recipe.data.inputs, dict)
+    assert list(recipe.data.inputs) == STRANGE
+    days = [f"2024-01-{day:02}" for day in range(1, 32)]
+    pq.write_table(pa.table({"date": days, "${seed}": random.normal(size=31)}), tmp_path / "t.parquet")
+    (tmp_path / "days.yaml").write_text(new(tmp_path / "t.parquet", folder=tmp_path))
+    source = load_recipe(tmp_path / "days.yaml").recipe.data.source
+    assert source.options["columns"] == ["${seed}"]  # type: ignore[union-attr]
+
+
+def test_infinite_targets_count_as_missing(tmp_path: Path) -> None:
+    prices = [*(step * 0.5 for step in range(118)), float("inf"), None]
+    text = new(table(tmp_path / "houses.csv", prices), target="goal", folder=tmp_path)
+    assert "drop_missing_target: true   # 2 rows have none" in text
+    usable(text, tmp_path)
+
+
+def _no_rows(path: Path) -> None:
+    path.write_text("a,label\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(_no_rows, "0 training rows found, at least 2 needed"), (os.mkfifo, "a pipe"), (lambda _: None, "no such file")],
+)
+def test_what_holds_no_rows_is_told(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    make(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=message):
+        new(tmp_path / "t.csv", folder=tmp_path)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dlw.errors import DataError
-from dlw.fields._columns import family
 from dlw.verbs._new.columns import MEDIA, Column
 from dlw.verbs._new.readings import Facts, Reading, channels
 from dlw.verbs._new.splitting import BORDERS, Plan, plan
+from dlw.verbs._rows import is_known
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
+AHEAD = "${data.source.ahead}"
+"""How a forecast is as long as what its source cuts off."""
 HISTORY = 60
 """Steps of a history from which a number or class is told."""
 MOST_HISTORY = 336
@@ -103,7 +102,7 @@ def _of_recordings(facts: Facts, reading: Reading, splits: Plan) -> Draft:
         season = rows.season
         ahead = min(season or 24, max(1, shortest // 20))
         source |= {"length": int(np.clip(7 * ahead, 8, min(MOST_HISTORY, max(8, shortest // 4)))), "ahead": ahead}
-        target: dict[str, Any] = {"type": "series", "length": "${data.source.ahead}"}
+        target: dict[str, Any] = {"type": "series", "length": AHEAD}
         target |= {"season": season} if season and season < source["length"] + ahead else {}
         made = {"window": target}
     elif reading.task == "anomaly":
@@ -196,16 +195,8 @@ def _target(facts: Facts, reading: Reading) -> dict[str, dict[str, Any]]:
 def _num_missing(facts: Facts, reading: Reading) -> int:
     """Count the rows without a target; several labels mask their gaps instead."""
     return sum(
-        _missing(table[name])
+        int((~is_known(table[name])).sum())
         for table in facts.tables.values()
         for name, block in reading.targets.items()
         if name in table.column_names and block["type"] != "labels"
     )
-
-
-def _missing(values: pa.ChunkedArray) -> int:
-    from dlw.columns import to_codes
-
-    if family(values.type) in ("lists", "records", "pictures"):
-        return int(values.null_count)
-    return int((to_codes(values)[0] < 0).sum())

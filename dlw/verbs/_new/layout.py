@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlw.errors import UsageError
-from dlw.sources._files import PICTURE_SUFFIXES, has_suffix, walk
+from dlw.sources._files import PICTURE_SUFFIXES, check_file, has_suffix, walk
 from dlw.verbs._new.timelines import log_beside
 
 MAX_JSON_BYTES = 256 * 2**20
@@ -16,7 +16,9 @@ MAX_JSON_BYTES = 256 * 2**20
 
 def find(data: Path, source: str) -> str | dict[str, Any]:
     """Return `data.source` for a path that the recipe calls `source`; UsageError where two layouts fit."""
-    files = [data] if data.is_file() else list(walk(data))
+    if not data.is_dir():
+        check_file(data)
+    files = list(walk(data)) if data.is_dir() else [data]
     pictures = [file for file in files if has_suffix(file, PICTURE_SUFFIXES)]
     found: list[str] = []
     notes = [file for file in files if has_suffix(file, (".json",))]

@@ -66,6 +66,8 @@ def look(data: Path, source: str | dict[str, Any], tables: Mapping[str, pa.Table
     if "train" not in tables:
         raise DataError(f"{data}: no training rows; it has {', '.join(tables)}")
     train = tables["train"]
+    if len(train) < 2:
+        raise DataError(f"{data}: {len(train)} training rows found, at least 2 needed")
     columns = describe(train)
     is_table = isinstance(source, str) and not any(column.kind in MEDIA for column in columns.values())
     is_plain_text = train.column_names == ["text"] and text.claims(data)

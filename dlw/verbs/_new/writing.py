@@ -8,14 +8,15 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlw.verbs._new.drafting import Draft
+from dlw.recipe._references import escape
+from dlw.verbs._new.drafting import AHEAD, Draft
 from dlw.verbs._new.sizing import Network
 
 WIDTH = 118
 MAX_LEFT_OUT = 20
 """Columns left out that are named one by one."""
-_PLAIN_WORD = re.compile(r"^(\.{0,2}/)*[A-Za-z_][A-Za-z0-9_./-]*$")
-_DURATION = re.compile(r"^[1-9]\d* (epochs?|steps?)$")
+_PLAIN_WORD = re.compile(r"(\.{0,2}/)*[A-Za-z_][A-Za-z0-9_./-]*")
+_DURATION = re.compile(r"[1-9]\d* (epochs?|steps?)")
 _NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
 
@@ -98,6 +99,7 @@ def _section(key: str, value: Any, note: str | None = None, *, indent: int = 0) 
 
 def _comment(text: str, margin: str) -> list[str]:
     begin = f"{margin}# "
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=begin, break_long_words=False)
 
 
@@ -108,10 +110,19 @@ def _value(value: Any) -> str:
         return "{" + ", ".join(f"{word(str(key))}: {_value(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
-    return word(value) if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return word(value if value == AHEAD else escape(value))
+    return json.dumps(value)
 
 
 def word(text: str) -> str:
     """Return text as a YAML scalar, quoted where it must be."""
-    is_plain = (_PLAIN_WORD.match(text) and text.lower() not in _NOT_PLAIN) or _DURATION.match(text)
-    return text if is_plain else json.dumps(text, ensure_ascii=False)
+    is_plain = (_PLAIN_WORD.fullmatch(text) and text.lower() not in _NOT_PLAIN) or _DURATION.fullmatch(text)
+    return text if is_plain else "".join(map(_letter, json.dumps(text, ensure_ascii=False)))
+
+
+def _letter(letter: str) -> str:
+    """Escape what would end a line, or may not stand in YAML at all."""
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
