@@ -30,6 +30,15 @@ from dlw.verbs._intervals import Interval, interval, resample
 RESAMPLES = 1000
 SEED = 0
 _OVERLAPPING = ("forecast", "forecast_quantiles", "nats")
+_YARDSTICKS = {
+    "positive": "positive class",
+    "costs": "costs",
+    "scale": "scale of errors",
+    "season": "season",
+    "seasonal_error": "seasonal error",
+    "counts": "item counts",
+}
+"""What a run brings along that metrics judge answers by, and what it is called."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,8 @@ def compare(first: Path, second: Path, *, split: str = "test", resamples: int = 
     """
     runs = [open_run(folder) for folder in (first, second)]
     kept = [_outcomes.read(run.evaluation(split) / _outcomes.FILE) for run in runs]
-    left, right = kept[0].outcome, _aligned(kept[1].outcome, kept[0].outcome, second)
+    left = kept[0].outcome
+    right, lent = _by_one_yardstick(_aligned(kept[1].outcome, left, second), left)
     _require_same_rows(kept[0], replace(kept[1], outcome=right), (first, second))
     names = [name for name in _metrics(runs[0], split) if name in _metrics(runs[1], split)]
     metrics = {name: registry.load("metrics", name) for name in names}
@@ -95,6 +105,8 @@ def compare(first: Path, second: Path, *, split: str = "test", resamples: int = 
     notes = [f"second minus first; 95 % intervals from {resamples:,} paired bootstrap draws of rows, seed {SEED}"]
     if left.kind in _OVERLAPPING:
         notes.append("windows overlap or follow one another: the intervals are too narrow")
+    if lent:
+        notes.append(f"both are judged by the {' and the '.join(lent)} of the first")
     if any(one.mcnemar for one in compared):
         notes.append("p: McNemar's exact test on the rows that only one run has right")
     recipes = diff(*(load_recipe(run.resolved) for run in runs))
@@ -159,6 +171,17 @@ def _aligned(outcome: Outcome, like: Outcome, run: Path) -> Outcome:
     place = np.argsort(order)
     positive = int(place[outcome.positive])
     return replace(outcome, prediction=prediction, target=place[outcome.target], names=like.names, positive=positive)
+
+
+def _by_one_yardstick(outcome: Outcome, like: Outcome) -> tuple[Outcome, list[str]]:
+    """Return an outcome to be judged by what another one is judged by, its decisions kept, and what that changes."""
+    differing = [name for name in _YARDSTICKS if getattr(outcome, name) != getattr(like, name)]
+    thresholds = outcome.thresholds
+    if "positive" in differing:
+        # No from 1 - t on, and at t itself still yes.
+        thresholds = tuple(float(np.nextafter(1 - least, 2)) for least in thresholds)
+    changes = {name: getattr(like, name) for name in differing}
+    return replace(outcome, thresholds=thresholds, **changes), [_YARDSTICKS[name] for name in differing]
 
 
 def _require_same_rows(left: _outcomes.Kept, right: _outcomes.Kept, runs: tuple[Path, Path]) -> None:

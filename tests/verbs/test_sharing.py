@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +109,31 @@ def test_classes_in_another_order_are_the_same_answers(made: Path) -> None:
     (other / _outcomes.FILE).write_bytes(_outcomes.to_bytes(values, {}))
     with pytest.raises(UsageError, match="answers with values of kind, the other run with classes of x, y"):
         compare(made / "one", made / "worse", split="turned")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"positive": 0}, "positive class"),
+        ({"positive": 0, "thresholds": (0.4,)}, "positive class"),
+        ({"costs": (1.0, 9.0)}, "costs"),
+    ],
+)
+def test_both_runs_are_judged_by_one_yardstick(changes: dict[str, Any], words: str, made: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(made / name, tmp_path / name)
+    file = tmp_path / "two" / "evaluation" / "test" / _outcomes.FILE
+    kept = _outcomes.read(file)
+    file.write_bytes(_outcomes.to_bytes(replace(kept.outcome, **changes), kept.columns))
+    found = compare(tmp_path / "one", tmp_path / "two")
+    assert f"both are judged by the {words} of the first" in found.notes
+    values = {one.metric: one.difference.value for one in found.metrics}
+    if "thresholds" in changes:
+        first = kept.outcome.decision == kept.outcome.target
+        second = replace(kept.outcome, **changes).decision == kept.outcome.target
+        assert values["accuracy"] == pytest.approx(second.mean() - first.mean())
+    else:
+        assert set(values.values()) == {0}
 
 
 @pytest.mark.parametrize(
