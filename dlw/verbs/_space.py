@@ -104,8 +104,15 @@ def _is_whole(key: str, space: Range, text: str, root: Path) -> bool:
 def _held(distribution: BaseDistribution, value: Any) -> Any:
     """Return a value of the recipe as Optuna holds it, None where it is not among the candidates."""
     if isinstance(distribution, CategoricalDistribution):
-        text = json.dumps(value, sort_keys=True)
-        return text if text in distribution.choices else None
+        # A recipe holds 0.0 where 0 is among the candidates; True is no 1.
+        equal = (
+            text
+            for text in distribution.choices
+            if isinstance(text, str)
+            and (choice := json.loads(text)) == value
+            and isinstance(choice, bool) == isinstance(value, bool)
+        )
+        return next(equal, None)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if not isinstance(value, int | float) or not distribution.low <= value <= distribution.high:
         return None

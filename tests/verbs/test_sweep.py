@@ -240,6 +240,13 @@ def test_the_values_as_written_may_lie_outside(recipe: Path, tmp_path: Path, qui
     assert all(isinstance(width, int) and 9 <= width <= 32 for width, _ in widths[1:])
 
 
+def test_a_value_as_written_is_known_among_choices_of_whole_numbers(recipe: Path, tmp_path: Path, quick: Any) -> None:
+    quick(lambda recipe, listener: 0.5)
+    sets = ["optimizer.weight_decay=0", "search.optimizer.weight_decay=[0, 1]"]
+    result = sweep(recipe, trials=1, out=tmp_path / "sweep", sets=sets)
+    assert result.trials[0].params["optimizer.weight_decay"] == 0
+
+
 def test_a_database_elsewhere(recipe: Path, tmp_path: Path, quick: Any) -> None:
     quick(lambda recipe, listener: 0.5)
     url = f"sqlite:///{tmp_path}/shared.db"
