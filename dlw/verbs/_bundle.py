@@ -42,6 +42,8 @@ BUNDLE_VERSION = 1
 MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 64 * 2**30
 
+_ENTRY = {"bytes": int, "sha256": str}
+"""What bundle.json keeps of a file."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -182,6 +184,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(manifest.get(key), kind):
             raise RunError(f"{path}: {key} is missing or wrong; export again")
+    for name, entry in manifest["files"].items():
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in _ENTRY.items()):
+            raise RunError(f"{path}: files: {name} is not described; export again")
     return manifest
 
 

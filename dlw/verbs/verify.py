@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -17,9 +18,9 @@ from dlw.runs.manifest import FILE, read_manifest
 from dlw.runs.seal import differing, of_file, read_seal
 from dlw.runs.steps import pointed, saved_steps, step_folder
 from dlw.verbs import _digests
-from dlw.verbs._bundle import BUNDLE_FILE
 from dlw.verbs._bundle import read_manifest as read_bundle
 from dlw.verbs._rows import load_tables
+from dlw.verbs._sources import open_source
 
 State = Literal["same", "differs", "not here"]
 
@@ -92,19 +93,21 @@ def _checkpoint(run: Run, step: int) -> Check:
 
 
 def _pointers(run: Run) -> Iterator[Check]:
-    """Yield a check of `last` and `best` where one of them names a checkpoint that is not there."""
+    """Yield a check of `last` and `best` where one of them names no checkpoint, or one that is not there."""
     steps = saved_steps(run)
     for word in ("last", "best"):
-        step = pointed(run, word)
-        if step is not None and step not in steps:
-            yield Check(word, "differs", "", (f"{run.checkpoints / word}: names step {step}, which is not there",))
+        file, step = run.checkpoints / word, pointed(run, word)
+        if step is None and file.exists():
+            yield Check(word, "differs", "", (f"{file}: names no checkpoint",))
+        elif step is not None and step not in steps:
+            yield Check(word, "differs", "", (f"{file}: names step {step}, which is not there",))
 
 
 def _exports(run: Run) -> Iterator[Check]:
     exports = run.folder / "exports"
     for name in disk.names(exports) if exports.is_dir() else ():
         folder = exports / name
-        if not (folder / BUNDLE_FILE).exists():
+        if name.startswith(".") or not folder.is_dir():
             continue
         try:
             entries = read_bundle(folder)["files"]
@@ -135,18 +138,28 @@ def _data(loaded: Loaded, known: Mapping[str, Any], listener: Listener) -> Check
 
 
 def _rows(loaded: Loaded, known: Mapping[str, Any], listener: Listener) -> Check:
-    """Compare the rows of a source that is not files; what cannot be opened is not here."""
+    """Compare the rows of a source that is not files; where it cannot be opened it is not here."""
     source = loaded.recipe.data.source
     with tempfile.TemporaryDirectory(prefix="dlw-verify-") as cache:
         try:
             tables = load_tables(loaded.recipe, loaded.root, Path(cache), listener)
         except DataError as error:
+            if _opens(loaded, Path(cache)):
+                return _checked(DATA, [str(error)], _told(source))
             return Check(DATA, "not here", f"{_told(source)}: {error}")
         found = _digests.describe(source, loaded.root, tables)["splits"]
     problems = [
         f"the {split} split: other rows" for split, entry in known["splits"].items() if found.get(split) != entry
     ]
     return _checked(DATA, problems, f"{len(found)} splits of {_told(source)}")
+
+
+def _opens(loaded: Loaded, cache: Path) -> bool:
+    try:
+        open_source(loaded.recipe.data.source, loaded.root, cache, Silent(), sys.maxsize)
+    except DataError:
+        return False
+    return True
 
 
 def _told(source: _digests.Source) -> str:

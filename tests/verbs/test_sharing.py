@@ -11,7 +11,10 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dlw.cli.main import run
@@ -236,6 +239,51 @@ def test_exports_are_checked(copied: Path) -> None:
     found = verify(copied / "one")
     assert found.exit_code == 4
     assert found.checks[-2].problems == (f"{folder / 'model.onnx'}: checksum differs",)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"model.onnx": {"byteS": 7, "sha256": ""}}, "files: model.onnx is not described"),
+        ({"model.onnx": 7}, "files: model.onnx is not described"),
+        (None, "cannot be read as a bundle"),
+    ],
+)
+def test_a_damaged_list_of_exported_files_is_told(files: dict[str, Any] | None, message: str, copied: Path) -> None:
+    folder = copied / "one" / "exports" / "onnx"
+    folder.mkdir(parents=True)
+    manifest = {"bundle": 1, "name": "x", "format": "onnx", "task": {}, "inputs": {}, "answers": {}, "step": 1}
+    if files is not None:
+        (folder / "bundle.json").write_text(json.dumps({**manifest, "files": files}))
+    found = verify(copied / "one")
+    assert found.exit_code == 4
+    (check,) = (check for check in found.checks if check.what == "export onnx")
+    assert message in check.problems[0]
+
+
+def test_a_pointer_to_no_checkpoint_is_told(copied: Path) -> None:
+    (copied / "one" / "checkpoints" / "best").write_text("step-00000000x4\n")
+    found = verify(copied / "one")
+    assert found.exit_code == 4
+    assert [check.what for check in found.checks if check.state == "differs"] == ["best"]
+
+
+def test_far_data_that_no_longer_fit_the_recipe_differ(tmp_path: Path) -> None:
+    files = fsspec.filesystem("memory")
+    random = np.random.default_rng(0)
+    table = pa.table({"a": random.normal(size=90), "b": random.normal(size=90), "kind": ["x", "y", "y"] * 30})
+    with files.open("/far/rows.parquet", "wb") as opened:
+        pq.write_table(table, opened)
+    (tmp_path / "far.yaml").write_text(RECIPE.replace("rows.csv", "memory://far/rows.parquet"))
+    train(tmp_path / "far.yaml", out=tmp_path / "run")
+    assert verify(tmp_path / "run").exit_code == 0
+    with files.open("/far/rows.parquet", "wb") as opened:
+        pq.write_table(table.rename_columns(["a", "b", "sort"]), opened)
+    found = verify(tmp_path / "run")
+    assert found.exit_code == 3
+    assert "missing column: kind" in found.checks[-1].problems[0]
+    files.rm("/", recursive=True)
+    assert verify(tmp_path / "run").checks[-1].state == "not here"
 
 
 def test_data_that_are_gone_are_not_here(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
