@@ -5,6 +5,7 @@ Every value keeps the place where it was written, also when that is another file
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -223,3 +224,24 @@ _Dumper.add_representer(_Key, _text)
 def dump(tree: dict[str, Any]) -> str:
     """Return YAML that the recipe parser reads back equal; short lists and mappings take one line."""
     return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10**6)
+
+
+def on_one_line(value: Any) -> str:
+    """Return a value as YAML that the recipe parser reads back equal, on one line as `--set` takes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quoted(key)}: {on_one_line(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(on_one_line, value)) + "]"
+    return quoted(escape(value)) if isinstance(value, str) else json.dumps(value)
+
+
+def quoted(text: str) -> str:
+    """Return text as a YAML scalar in double quotes, on one line whatever letters it has."""
+    return "".join(map(_letter, json.dumps(text, ensure_ascii=False)))
+
+
+def _letter(letter: str) -> str:
+    """Escape what would end a line, or may not stand in YAML at all."""
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"

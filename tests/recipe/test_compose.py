@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dlw.errors import RecipeError
 from dlw.recipe.check import load_recipe
-from dlw.recipe.compose import compose, compose_text, dump
+from dlw.recipe.compose import compose, compose_text, dump, on_one_line
 
 BASE = """\
 name: base
@@ -280,6 +280,19 @@ def test_what_is_dumped_reads_back_equal(tree: dict[str, Any]) -> None:
     text = dump(tree)
     assert same(composed(text), tree)
     assert dump(composed(text)) == text
+
+
+def finite(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(finite, parts)) and not (isinstance(value, float) and math.isinf(value))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(trees.filter(finite).filter(lambda value: value is not None))
+def test_what_is_written_on_one_line_is_read_back_equal_from_set(value: Any) -> None:
+    text = on_one_line(value)
+    assert len(text.splitlines()) == 1
+    assert same(composed("a: {b: 0}", (f"a.b={text}",))["a"]["b"], value)
 
 
 def same(left: Any, right: Any) -> bool:

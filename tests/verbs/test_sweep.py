@@ -247,6 +247,19 @@ def test_a_value_as_written_is_known_among_choices_of_whole_numbers(recipe: Path
     assert result.trials[0].params["optimizer.weight_decay"] == 0
 
 
+def test_candidates_may_hold_any_letters(recipe: Path, tmp_path: Path, quick: Any) -> None:
+    found = []
+
+    def score(recipe: Any, listener: Any) -> float:
+        found.extend(recipe.data.inputs)
+        return 0.5
+
+    quick(score)
+    sets = ["data.inputs={age: number}", 'search.data.inputs=[{age: number}, {"\U0001f600": number}]']
+    sweep(recipe, trials=6, out=tmp_path / "sweep", sets=sets)
+    assert set(found) == {"age", "\U0001f600"}
+
+
 def test_a_database_elsewhere(recipe: Path, tmp_path: Path, quick: Any) -> None:
     quick(lambda recipe, listener: 0.5)
     url = f"sqlite:///{tmp_path}/shared.db"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlw.recipe._references import escape
+from dlw.recipe.compose import quoted
 from dlw.verbs._new.drafting import AHEAD, Draft
 from dlw.verbs._new.sizing import Network
 
@@ -118,11 +119,4 @@ def _value(value: Any) -> str:
 def word(text: str) -> str:
     """Return text as a YAML scalar, quoted where it must be."""
     is_plain = (_PLAIN_WORD.fullmatch(text) and text.lower() not in _NOT_PLAIN) or _DURATION.fullmatch(text)
-    return text if is_plain else "".join(map(_letter, json.dumps(text, ensure_ascii=False)))
-
-
-def _letter(letter: str) -> str:
-    """Escape what would end a line, or may not stand in YAML at all."""
-    if letter.isprintable():
-        return letter
-    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
+    return text if is_plain else quoted(text)
