@@ -6,17 +6,22 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from dlw.exporters._base import Artifact, example_shape
 from dlw.specs import Arrays
 
 
 def answering(program: Callable[..., Any], artifact: Artifact) -> Callable[[Arrays], Arrays]:
-    """Return a function over arrays that asks a program from tensors to a sequence of tensors."""
+    """Return a function over arrays that asks a program from tensors to a sequence of tensors.
+
+    Compiled programs take the strides of their inputs for granted: arrays are laid out in one piece.
+    """
     import torch
 
     def answer(arrays: Arrays) -> Arrays:
         with torch.no_grad():
-            outputs = program(*(torch.from_numpy(arrays[name]) for name in artifact.inputs))
+            outputs = program(*(torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in artifact.inputs))
         return {name: output.numpy() for name, output in zip(artifact.answers, outputs, strict=True)}
 
     return answer

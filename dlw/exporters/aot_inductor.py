@@ -1,7 +1,8 @@
 """AOTInductor: the network compiled to machine code by PyTorch, for this kind of processor; any number of rows.
 
-Needs a C++ compiler where it is written, and torch where it answers. The compiled code takes the number of threads that
-torch has when it runs; processors without the instructions of the one that compiled it cannot run it.
+Needs a C++ compiler where it is written, and torch where it answers. The compiled code takes the number of threads
+that torch has when it runs; processors without the instructions of the one that compiled it cannot run it. It checks
+nothing: inputs that are not contiguous get wrong answers. Recurrent layers over any number of steps are not taken.
 """
 
 from __future__ import annotations
@@ -92,4 +93,5 @@ def open_model(artifact: Artifact) -> Callable[[Arrays], Arrays]:
 
 def usage(inputs: Mapping[str, Any], answers: tuple[str, ...]) -> str:
     """Return Python that answers two rows with torch."""
-    return _program.usage(f'torch._inductor.aoti_load_package("{MODEL_FILE}")', inputs, answers)
+    shown = _program.usage(f'torch._inductor.aoti_load_package("{MODEL_FILE}")', inputs, answers)
+    return shown.replace("answers = model(\n", "answers = model(  # contiguous tensors: nothing is checked\n")

@@ -107,8 +107,10 @@ def test_artifact_answers_like_the_network(written: Written) -> None:
             wanted = predictor({group: torch.from_numpy(array) for group, array in arrays.items()})
         answers = answer(arrays)
         assert list(answers) == list(wanted)
+        spread = answer({group: np.repeat(array, 2, axis=1)[:, ::2] for group, array in arrays.items()})
         for key in wanted:
             np.testing.assert_allclose(answers[key], wanted[key].numpy(), atol=2e-6)
+            np.testing.assert_allclose(spread[key], answers[key], atol=2e-6, err_msg="arrays with gaps between entries")
 
 
 @pytest.mark.parametrize("name", registry.names("exporters"))
