@@ -92,6 +92,8 @@ def explain_cli(
             raise UsageError(
                 f"{option} {value}: has no effect {'where' if inputs or text else 'unless'} rows are given"
             )
+    if split is not None and data is not None:
+        raise UsageError(f"--split {split}: has no effect beside --data {data}")
     folder = output or run / "explanations"
     asked: dict[str, Any] = {"name": method, "split": split, "data": data, "sets": sets or (), "output": folder}
     with Terminal(quiet) as listener:

@@ -153,11 +153,17 @@ class Reasoner:
         )
 
     def _beside(self, question: Question, chosen: Method) -> Question:
-        """Return the question with rows to compare with, where the method asks for them."""
+        """Return the question with rows to compare with, where the method asks for them; UsageError where some were
+        named in vain."""
         from dataclasses import replace
 
         wanted = getattr(chosen.settings, "background", 0)
-        return replace(question, background=self._background(wanted)) if wanted else question
+        if wanted:
+            return replace(question, background=self._background(wanted))
+        for option, value in (("--split", self._split), ("--data", self._data)):
+            if value is not None:
+                raise UsageError(f"{option} {value}: has no effect: {chosen.name} compares a row with no others")
+        return question
 
     def _fitting(self, question: Question) -> Method:
         """Return the method that was named, or the first that reads every input; UsageError with those that fit."""

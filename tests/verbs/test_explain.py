@@ -374,6 +374,9 @@ def test_the_command_shows_reasons_and_prints_one_json_object(
     [
         (["explain", "RUN", "--class", "yes"], "--class yes: has no effect unless rows"),
         (["explain", "RUN", "rows.csv", "--metric", "accuracy"], "--metric accuracy: has no effect where rows"),
+        (["explain", "RUN", "--split", "test", "--data", "ROWS"], "--split test: has no effect beside --data"),
+        (["explain", "RUN", "ROWS", "--method", "occlusion", "--data", "ROWS"], "occlusion compares a row with no"),
+        (["explain", "RUN", "ROWS", "--method", "occlusion", "--split", "test"], "--split test: has no effect"),
         (["explain", "RUN", "--method", "permutatoin"], "did you mean permutation"),
         (["predict", "RUN", "ROWS", "--explain", "shaply"], "did you mean shapley"),
         (["predict", "RUN", "--explain", "-"], "stdin"),
