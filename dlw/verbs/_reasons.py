@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlw.explainers._base import Map
+from dlw.ragged import lengths
 from dlw.runs.disk import write_atomic
 from dlw.specs import PACKED_KINDS, Arrays, FieldSpec
 from dlw.verbs._asked import FreeNames, name_of
@@ -100,6 +101,7 @@ class Reasons:
         name = self._names.free(name_of(piece, row))
         inputs = {}
         for group, reasons in explanation.maps.items():
+            reasons = _own(reasons, self.fitted.inputs[group], arrays[group])
             names, given = self._named(group, reasons, arrays, piece, row)
             drawing = self._draw(name, group, reasons, arrays[group][0], names, found)
             inputs[group] = InputReason(self.fitted.inputs[group].kind, reasons.values, names, given, drawing)
@@ -145,6 +147,13 @@ class Reasons:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(file, made[1])
         return file
+
+
+def _own(reasons: Map, spec: FieldSpec, array: np.ndarray) -> Map:
+    """Return the reasons of a text's own tokens: a text of fewer than the least steps has fill behind them."""
+    if spec.kind != "tokens":
+        return reasons
+    return replace(reasons, values=reasons.values[: max(1, int(lengths(array, spec.kind)[0]))])
 
 
 def _length(spec: FieldSpec, reasons: Map, array: np.ndarray) -> int:

@@ -213,6 +213,12 @@ def test_the_word_that_decides_is_found_and_lost_with_the_weights(
     assert np.mean(alike) < MOST_ALIKE
 
 
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_a_single_word_has_one_reason(notes: Path, method: str) -> None:
+    one = explain_rows(notes, text=["good"], name=method).rows[0].inputs["note"]
+    assert (one.names, one.values.shape) == (("good",), (1,))
+
+
 def test_classes_are_explained_one_by_one(digits: Path) -> None:
     picture = str(digits.parent / "00.png")
     answer = explain_rows(digits, [picture], name="occlusion").rows[0]
