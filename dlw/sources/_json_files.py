@@ -52,10 +52,24 @@ def shards(file: DataFile) -> tuple[list[Shard], pa.Schema]:
     if not runs:
         raise DataError(f"{file.name}: the file is empty: 0 rows found")
     try:
-        schema = pa.unify_schemas(schemas, promote_options="permissive")
+        schema = pa.unify_schemas(_with_texts(schemas), promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{file.name}: values of different types in one column: {error}") from error
     return [_run(file, schema, *run) for run in runs], schema
+
+
+def _with_texts(schemas: Sequence[pa.Schema]) -> list[pa.Schema]:
+    """Return the schemas of runs of lines with text where another run has text: all of it may look like times in one."""
+    import pyarrow as pa
+
+    texts = {field.name for schema in schemas for field in schema if pa.types.is_string(field.type)}
+    return [
+        pa.schema(
+            field.with_type(pa.string()) if field.name in texts and pa.types.is_timestamp(field.type) else field
+            for field in schema
+        )
+        for schema in schemas
+    ]
 
 
 def _runs(file: DataFile) -> Iterator[tuple[int, int, bytes]]:

@@ -96,6 +96,15 @@ def test_numbers_that_the_type_of_all_files_cannot_hold_are_named(tmp_path: Path
         table.load()
 
 
+def test_text_that_looks_like_times_at_first_is_text_on_disk_as_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    days = [*(f"2024-01-{day:02}" for day in range(1, 31)), "unknown"] * 20
+    path.write_text("".join(json.dumps({"day": day, "x": 1}) + "\n" for day in sorted(days)))
+    sharded = opened(path, SMALL)["train"]
+    assert isinstance(sharded, ShardedTable)
+    assert sharded.load().to_pylist() == opened(path, None)["train"].to_pylist()
+
+
 def test_files_are_known_by_length_time_and_end(tmp_path: Path) -> None:
     path = write(tmp_path, "parquet")
     first = opened(path, SMALL)["train"].digest()
