@@ -13,11 +13,7 @@ def diff(left: Loaded, right: Loaded) -> list[tuple[str, Any, Any]]:
     """Return (path, value left, value right) of every difference, in the order of the recipe; None: not there."""
     first, second = (dict(leaves(resolve(loaded.recipe), "")) for loaded in (left, right))
     paths = [*first, *(path for path in second if path not in first)]
-    return [
-        (path, first.get(path), second.get(path))
-        for path in paths
-        if (path in first) != (path in second) or first.get(path) != second.get(path)
-    ]
+    return [(path, first.get(path), second.get(path)) for path in paths if first.get(path) != second.get(path)]
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -43,3 +43,10 @@ def test_differences_are_named_by_path(old: str, new: str, expected: list[tuple[
     found = diff(loaded(), loaded(old, new))
     assert [change for change in found if not change[0].endswith(".missing")] == expected
     assert diff(loaded(old, new), loaded(old, new)) == []
+
+
+def test_what_one_recipe_leaves_out_and_the_other_does_not_know_is_no_difference() -> None:
+    table = "name: p\ntask: regression\nmodel: mlp\ndata: {source: a.csv, inputs: {a: KIND}, target: {y: number}}\n"
+    numbers, words = (load_text(table.replace("KIND", kind), Path()) for kind in ("number", "category"))
+    assert ("data.inputs.a.type", "number", "category") in diff(numbers, words)
+    assert all(left is not None or right is not None for _, left, right in diff(numbers, words))
