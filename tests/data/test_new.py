@@ -209,6 +209,14 @@ def test_recordings_are_windows_and_stay_whole(tmp_path: Path) -> None:
     assert list(recipe.data.inputs) == ["history"]
 
 
+def test_a_recording_that_is_to_be_named_is_in_every_split(tmp_path: Path) -> None:
+    path = recordings(tmp_path / "engines.csv", is_time=False)
+    recipe = usable(new(path, target="machine", folder=tmp_path), tmp_path)
+    assert recipe.data.splits.type == "time"  # type: ignore[union-attr]
+    tables = load_tables(recipe, tmp_path, tmp_path / "cache", Silent())
+    assert {len(set(table["machine"].to_pylist())) for table in tables.values()} == {10}
+
+
 def test_times_can_be_forecast_or_searched_for_what_is_strange(tmp_path: Path) -> None:
     path = recordings(tmp_path / "engines.csv", is_time=True)
     with pytest.raises(UsageError, match=r"--task forecasting   # (.|\n)*--target anomaly   # anomaly"):

@@ -67,7 +67,7 @@ def _kind(facts: Facts, reading: Reading, shares: Mapping[str, float]) -> Plan:
     if reading.task == "embedding":
         assert target is not None, "rows are compared by a label"
         return _grouped(facts, target, shares, "judged by classes that training never saw")
-    if rows and rows.by:
+    if rows and rows.by and rows.by != target:
         return _grouped(facts, rows.by, shares, f"rows of one {rows.by} stay together")
     if rows:
         return {"type": "time", "by": rows.order, **shares}, "the rows are in the order of time: later ones are judged"
