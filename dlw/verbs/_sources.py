@@ -133,7 +133,9 @@ def _claimed(text: str, path: Path) -> str:
         raise DataError(f"{path}: not a kind of data known here ({known}); an empty folder, or an unknown suffix?")
     if len(claiming) > 1:
         example = f"`source: {{type: {claiming[0]}, path: {text}}}`"
-        raise DataError(f"{path}: could be read as {' or '.join(claiming)}; say which: {example}")
+        raise DataError(
+            f"{path}: could be read as {' or '.join(claiming)}; keep one kind of data there, or say which: {example}"
+        )
     return claiming[0]
 
 

@@ -75,7 +75,7 @@ def test_the_mirror_answers_for_what_is_not_there(tmp_path: Path, monkeypatch: p
         ("no/where/at/all.csv", "no such file or folder"),
         ({"type": "csv", "path": "row.csv"}, r"did you mean rows\.csv\?"),
         ("notes.doc", r"notes\.doc: not a kind of data known here \(arrow, coco, csv"),
-        ("both", r"could be read as csv or parquet; say which: `source: \{type: csv, path: both\}`"),
+        ("both", r"as csv or parquet; keep one kind of data there, or say which: `source: \{type: csv, path: both\}`"),
         (["rows.csv", "both/a.parquet"], "files of different kinds"),
         ([], "the list is empty"),
         ("empty", "an empty folder"),
