@@ -59,7 +59,7 @@ def shards(file: DataFile) -> tuple[list[Shard], pa.Schema]:
 
 
 def _with_texts(schemas: Sequence[pa.Schema]) -> list[pa.Schema]:
-    """Return the schemas of runs of lines with text where another run has text: all of it may look like times in one."""
+    """Return the schemas of runs of lines, with text where another run has text: all of it may look like times."""
     import pyarrow as pa
 
     texts = {field.name for schema in schemas for field in schema if pa.types.is_string(field.type)}
