@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,12 @@ from dlw.explainers._base import Survey, Worth
 from dlw.progress import Listener, Silent
 from dlw.recipe.schema import Block
 from dlw.runs.disk import write_json
-from dlw.specs import TARGET, Arrays
+from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs._answers import encoded_for
 from dlw.verbs._asked import asked_rows
 from dlw.verbs._bundle import is_bundle
 from dlw.verbs._intervals import resample
-from dlw.verbs._judged import OTHER_ROWS, refuse_kind, tables_of
+from dlw.verbs._judged import OTHER_ROWS, laid_out, refuse_kind, tables_of
 from dlw.verbs._network import headline
 from dlw.verbs._reasoning import Reasoner, about, method, parts_of
 from dlw.verbs._reasons import MOST_ROWS, Reasons, RowReason
@@ -139,11 +139,13 @@ def explain_split(
         raise UsageError(f"{run}: writes texts, which {chosen.name} does not judge")
     split = OTHER_ROWS if data is not None else split or "test"
     table = tables_of(trained, split, data, listener)[split]
-    arrays = encoded_for(trained, table, listener).arrays
-    most = getattr(chosen.settings, "rows", None)
-    arrays = _some(arrays, most, trained.recipe.seed)
+    encoded = encoded_for(trained, table, listener)
+    some = _some(len(encoded.rows), getattr(chosen.settings, "rows", None), trained.recipe.seed)
+    arrays = {name: array[some] for name, array in encoded.arrays.items()}
+    judged = table.take(encoded.rows[some])
     metric = metric or headline(trained.recipe, trained.task)
-    measure = partial(_measured, trained, metric, getattr(chosen.settings, "resamples", 0))
+    lay_out = partial(laid_out, trained, split, judged)
+    measure = partial(_measured, trained, metric, getattr(chosen.settings, "resamples", 0), lay_out)
     survey = Survey(
         arrays, parts, measure, trained.recipe.seed, lambda done, of: listener.progress("inputs", done, of, {})
     )
@@ -165,21 +167,22 @@ def opened(run: Path, listener: Listener) -> Trained:
     return open_trained(run, listener=listener)
 
 
-def _some(arrays: Arrays, most: int | None, seed: int) -> Arrays:
-    total = len(arrays[TARGET])
+def _some(total: int, most: int | None, seed: int) -> np.ndarray:
+    """Return the places of at most so many of `total` rows, in order."""
     if most is None or total <= most:
-        return arrays
-    rows = np.sort(np.random.default_rng(seed).permutation(total)[:most])
-    return {name: array[rows] for name, array in arrays.items()}
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).permutation(total)[:most])
 
 
-def _measured(trained: Trained, metric: str, resamples: int, arrays: Arrays) -> np.ndarray:
+def _measured(
+    trained: Trained, metric: str, resamples: int, lay_out: Callable[[Outcome], Outcome], arrays: Arrays
+) -> np.ndarray:
     """Return the metric of the answers to some rows, and on resamples of them; the sign makes higher better."""
     from dlw.engine.inference import answer_arrays
 
     module = registry.load("metrics", metric)
     answers = answer_arrays(trained.predictor, arrays, ragged=trained.fitted.ragged, is_condensed=True)
-    outcome = trained.task.outcome(answers, arrays[TARGET])
+    outcome = lay_out(trained.task.outcome(answers, arrays[TARGET]))
     refuse_kind({metric: module}, outcome.kind)
     drawn = resample({"": outcome}, {metric: module}, resamples, trained.recipe.seed)[""][metric]
     return np.concatenate([[module.compute(outcome, None)], drawn]) * (1 if module.HIGHER_IS_BETTER else -1)

@@ -22,6 +22,7 @@ from dlw.specs import FieldSpec
 from dlw.verbs import _trained
 from dlw.verbs._network import build_network
 from dlw.verbs._reason_drawings import drawn
+from dlw.verbs.evaluate import evaluate
 from dlw.verbs.explain import explain_rows, explain_split
 from dlw.verbs.export import export
 from dlw.verbs.train import train
@@ -211,6 +212,29 @@ def test_the_word_that_decides_is_found_and_lost_with_the_weights(
         for one, other in zip(trained, after, strict=True)
     ]
     assert np.mean(alike) < MOST_ALIKE
+
+
+STRANGE_RECIPE = """\
+name: strange
+task: {type: anomaly, normal: ["0"]}
+data:
+  source: strange.csv
+  splits: {train: "train[:60%]", validation: "train[60%:70%]", test: "train[70%:]"}
+  inputs: {a: number, b: number}
+  target: {label: category}
+model: {type: autoencoder, widths: [8], code: 1}
+train: {epochs: 3, batch_size: 32, threads: 1}
+evaluate: {within: machine, metrics: [auroc], baseline: false, bootstrap: 0}
+"""
+
+
+def test_the_metric_that_an_input_is_worth_is_that_of_evaluate(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [(place % 4, int(random.random() < 0.2), *random.normal(size=2)) for place in range(400)]
+    lines = [f"m{machine},{a * (1 + machine) + 6 * bad},{b + 3 * machine},{bad}" for machine, bad, a, b in rows]
+    (tmp_path / "strange.csv").write_text("\n".join(["machine,a,b,label", *lines]) + "\n")
+    run = small_runs.trained(tmp_path, STRANGE_RECIPE)
+    assert explain_split(run).score == evaluate(run).scores[0].value
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
