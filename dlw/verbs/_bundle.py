@@ -184,15 +184,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(manifest.get(key), kind):
             raise RunError(f"{path}: {key} is missing or wrong; export again")
-    for name, entry in manifest["files"].items():
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in _ENTRY.items()):
-            raise RunError(f"{path}: files: {name} is not described; export again")
     return manifest
 
 
 def file_entry(content: bytes) -> dict[str, Any]:
     """Return what bundle.json keeps of a file."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def is_described(name: str, entry: Any) -> bool:
+    """Tell whether bundle.json keeps of a file what `file_entry` returns, under a name that lies in the bundle."""
+    is_whole = isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _ENTRY.items())
+    return is_whole and _FILE_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

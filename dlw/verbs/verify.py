@@ -18,6 +18,7 @@ from dlw.runs.manifest import FILE, read_manifest
 from dlw.runs.seal import differing, of_file, read_seal
 from dlw.runs.steps import pointed, saved_steps, step_folder
 from dlw.verbs import _digests
+from dlw.verbs._bundle import BUNDLE_FILE, is_described
 from dlw.verbs._bundle import read_manifest as read_bundle
 from dlw.verbs._rows import load_tables
 from dlw.verbs._sources import open_source
@@ -113,6 +114,10 @@ def _exports(run: Run) -> Iterator[Check]:
             entries = read_bundle(folder)["files"]
         except RunError as error:
             yield Check(f"export {name}", "differs", "", (str(error),))
+            continue
+        if strange := [file for file, entry in entries.items() if not is_described(file, entry)]:
+            told = f"{folder / BUNDLE_FILE}: files: {', '.join(strange[:5])}: not described; export again"
+            yield Check(f"export {name}", "differs", "", (told,))
             continue
         known = {file: {"size": entry["bytes"], "sha256": entry["sha256"]} for file, entry in entries.items()}
         yield _checked(f"export {name}", differing(folder, known), f"{len(known)} files")

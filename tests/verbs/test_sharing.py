@@ -244,8 +244,9 @@ def test_exports_are_checked(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"model.onnx": {"byteS": 7, "sha256": ""}}, "files: model.onnx is not described"),
-        ({"model.onnx": 7}, "files: model.onnx is not described"),
+        ({"model.onnx": {"byteS": 7, "sha256": ""}}, "files: model.onnx: not described"),
+        ({"model.onnx": 7}, "files: model.onnx: not described"),
+        ({"../secret": {"bytes": 7, "sha256": ""}}, "files: ../secret: not described"),
         (None, "cannot be read as a bundle"),
     ],
 )
