@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlw.verbs._report import charts, html
+from dlw.verbs._report import charts, html, matrix
 from dlw.verbs._report.html import Markup, tag
 from dlw.verbs._report.style import STYLE
 from dlw.verbs.evaluate import evaluate
@@ -49,6 +49,18 @@ def test_a_page_renders_and_asks_for_nothing(tmp_path: Path) -> None:
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50, "charts and pictures are drawn"
     assert "true \\ answered" in document
     assert not asked
+
+
+def test_the_last_class_of_a_confusion_matrix_is_in_sight(tmp_path: Path) -> None:
+    counts = np.zeros((10, 10))
+    counts[9, 9] = 5
+    shown = matrix.confusion(counts, [f"number {digit}" for digit in range(10)], "answers")
+    figures = tag("div", shown, tag("figure", "beside it"), class_="figures")
+    page = tmp_path / "page.html"
+    page.write_text(html.page("matrix", figures, STYLE), encoding="utf-8")
+    pixels, _, _ = rendered(page, tmp_path)
+    is_shaded = pixels[..., 2].astype(int) - pixels[..., 0] > 40
+    assert is_shaded.any(axis=0).sum() > 40, "all of the one shaded cell"
 
 
 def test_a_script_that_got_into_a_page_would_not_run(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from dlw.verbs._report.html import Markup, tag, text
 
 MOST_CLASSES = 25
 """A confusion matrix of more classes cannot be read."""
+FEW_CLASSES = 5
+"""A confusion matrix of more classes takes the whole width of the page."""
 
 
 def confusion(counts_KK: np.ndarray, names: Sequence[str], caption: str) -> Markup:
@@ -27,7 +29,7 @@ def confusion(counts_KK: np.ndarray, names: Sequence[str], caption: str) -> Mark
         for row in range(size)
     ]
     whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *lines))
-    return tag("div", whole, class_="wide matrix")
+    return tag("div", whole, class_=f"wide matrix{' broad' if size > FEW_CLASSES else ''}")
 
 
 def _shaded(count: float, share: float, is_right: bool) -> Markup:

@@ -33,7 +33,7 @@ figure { margin: 0; } svg { display: block; max-width: 100%; height: auto; }
 .dot { fill: var(--one); fill-opacity: .35; stroke: none; } .bar { fill: var(--one); }
 .even { stroke: var(--soft); stroke-dasharray: 4 4; }
 .key-one { color: var(--one); } .key-two { color: var(--two); }
-.matrix td { text-align: center; padding: .25rem .5rem; min-width: 2.25rem; }
+.matrix td { text-align: center; padding: .25rem .5rem; min-width: 2.25rem; } .broad { grid-column: 1 / -1; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 .mistakes > div { background: var(--panel); border-radius: 6px; padding: .75rem; overflow-wrap: anywhere; }
 .mistakes dl { grid-template-columns: 1fr; gap: 0; font-size: .875rem; } .mistakes dd { margin-bottom: .375rem; }
@@ -43,7 +43,7 @@ figure { margin: 0; } svg { display: block; max-width: 100%; height: auto; }
 pre { background: var(--panel); border-radius: 6px; padding: .75rem; overflow-x: auto; }
 @media print {
   :root { color-scheme: light; }
-  main { max-width: none; padding: 0; }
+  main { max-width: none; padding: 0; } .wide { overflow: visible; } .broad { font-size: .75rem; }
   h2 { break-after: avoid; } figure, .mistakes > div { break-inside: avoid; }
 }
 """
