@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlw.engine.allocator import Shelf
 from dlw.engine.batches import Batch, Batches, Resident, sequential_plan
 from dlw.engine.hardware import Hardware
 from dlw.ragged import joined
@@ -97,6 +98,7 @@ def answer_batches(
     was_training = predictor.training
     predictor.eval()
     parts: list[Arrays] = []
+    shelf = Shelf()
     plan = _answering_plan(batches, batch_size)
     try:
         for batch in batches.stream(dealt(plan, team) if team else plan):
@@ -104,7 +106,8 @@ def answer_batches(
                 return None
             with hardware.autocast() if hardware else nullcontext():
                 out = predictor.network(_read_by(predictor.task, batch))
-            parts.append(_part(predictor.task, out, batch, is_condensed))
+            part = _part(predictor.task, out, batch, is_condensed)
+            parts.append({name: shelf.put(array) for name, array in part.items()})
     finally:
         predictor.train(was_training)
     if team:
