@@ -47,7 +47,7 @@ def make_batches(
     """Return the batches of a split, and the arrays that decide its numbers as far as they are in memory.
 
     What does not fit the memory is written below `scratch`, which may be deleted while the batches are in use. What is
-    encoded once is kept in `cache`; UsageError where one is given and the rows are encoded as they are needed.
+    encoded once is kept in `cache`; UsageError where one is given and rows in memory are encoded as they are needed.
     """
     from dlw.engine.batches import Resident
 
@@ -57,7 +57,9 @@ def make_batches(
         table = table.select([column.name for column in fitted.columns if not column.is_dropped])
     num_bytes = fitted.row_bytes * len(table)
     is_resident = data.resident is True or (data.resident == "auto" and num_bytes < limit)
-    if cache is not None and (isinstance(table, ShardedTable) or (packing is None and not is_resident)):
+    if isinstance(table, ShardedTable) and not is_resident:
+        cache = None  # encoded as needed; what took a pass over all rows is kept
+    elif cache is not None and packing is None and not is_resident:
         raise UsageError(
             f"--cache keeps encoded rows that fit the memory, and {num_bytes / 2**20:,.0f} MiB of the {split} split "
             "are read and encoded as they are needed: leave it out, or set a larger data.memory_budget"

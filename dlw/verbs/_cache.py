@@ -5,12 +5,18 @@ recordings that they name and of the files that fields read, the fields' setting
 plug-in files and of the libraries that decode. So a changed byte of the data is another entry. An entry is two files,
 `KEY.safetensors` with the arrays and `KEY.json`, written last, with the length and sha256 of the first: what does not
 agree is made again.
+
+Of rows that stay on disk the entry is known by what stands for their files (`ShardedTable.digest`), and what takes a
+pass over all of them is kept: the fitted fields, which rows have a target, and the files' sha256, known by where a file
+lies and by its size, times and inode, as git's index knows a file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,9 +31,12 @@ from dlw.local_files import files_of, is_path
 from dlw.progress import Listener
 from dlw.recipe.schema import Recipe
 from dlw.runs import disk
-from dlw.runs.seal import digest_of
+from dlw.runs.seal import digest_of, of_file
+from dlw.shards import ShardedTable
 from dlw.specs import Arrays
 from dlw.verbs._fitted import EncodedTable, Fitted, fit
+from dlw.verbs._memory import budget_bytes
+from dlw.verbs._rows import known
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +45,10 @@ FORMAT = 1
 LIBRARIES = ("numpy", "pyarrow", "pillow", "soundfile", "tokenizers")
 """What takes part in turning rows into arrays, and may come to other bytes in another version."""
 MAX_JSON_BYTES = 64 * 2**20
-_ROWS = "rows"
+_ROWS, _KNOWN = "rows", "known"
+_SETTLED_SECONDS = 2.0
+_LEAST_FILE_BYTES = 2**20
+"""Smaller files are hashed sooner than their entry is found."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,8 @@ class Cache:
         blocks = {name: [block.type, block.options] for name, block in {**data.inputs, **data.target}.items()}
         names = [name for name in blocks if name in train.column_names]
         written = {"task": recipe.task.type, "inputs": list(data.inputs), "fields": blocks, "known": train.column_names}
+        if isinstance(train, ShardedTable):
+            written["budget"] = budget_bytes(recipe)  # says how many rows the fields are fitted on
         key = _key("fields", written, train.select(names), _files_named(blocks))
         kept = self._read(key)
         if kept is not None:
@@ -85,6 +99,32 @@ class Cache:
         told |= {"bad": encoded.bad, "warnings": heard.warnings}
         self._write(key, told, {**dict(held.values()), _ROWS: encoded.rows})
         return encoded
+
+    def known(self, table: pa.Table, name: str) -> np.ndarray:
+        """Return what `_rows.known` returns: of a table on disk kept, or found now and then kept."""
+        if not isinstance(table, ShardedTable):
+            return known(table, name)
+        key = _key("known", {"column": name}, table, ())
+        kept = self._read(key)
+        if kept is not None:
+            return kept[1][_KNOWN]
+        is_known = known(table, name)
+        self._write(key, {}, {_KNOWN: is_known})
+        return is_known
+
+    def of_file(self, path: Path) -> dict[str, Any]:
+        """Return what `seal.of_file` returns, kept for files that have not been touched since they were read."""
+        place = str(path.resolve())
+        key = _file_key(place, before := path.stat())
+        kept = self._read(key)
+        if kept is not None:
+            return {"size": before.st_size, "sha256": kept[0]["content"]}
+        found = of_file(path)
+        # A file may change again within one tick of its clock: only those that have been left alone for a while.
+        is_settled = time.time() - max(before.st_mtime, before.st_ctime) > _SETTLED_SECONDS
+        if is_settled and before.st_size >= _LEAST_FILE_BYTES and _file_key(place, path.stat()) == key:
+            self._write(key, {"content": found["sha256"]}, {})
+        return found
 
     def _read(self, key: str) -> tuple[dict[str, Any], Arrays] | None:
         """Return what was kept under a key; None, and a warning, where it is not what was written."""
@@ -142,6 +182,11 @@ class _Heard:
         self._listener.progress(stage, done, total, values)
 
 
+def _file_key(place: str, stat: os.stat_result) -> str:
+    known_by = [place, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    return hashlib.sha256(json.dumps(["file", FORMAT, *known_by]).encode()).hexdigest()
+
+
 def _key(what: str, written: Mapping[str, Any], table: pa.Table, files: Sequence[Path]) -> str:
     """Return the sha256 of everything that an entry follows from."""
     found = hashlib.sha256()
@@ -156,9 +201,13 @@ def _key(what: str, written: Mapping[str, Any], table: pa.Table, files: Sequence
 
 
 def _table_bytes(table: pa.Table) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of all values of a table, and of the files that its cells name."""
+    """Yield the bytes of all values of a table, and of the files that its cells name; of one on disk what stands for
+    its rows."""
     import pyarrow as pa
 
+    if isinstance(table, ShardedTable):
+        yield table.digest()
+        return
     for name in table.column_names:
         column = table.select([name])
         for batch in column.to_batches(max_chunksize=65_536):

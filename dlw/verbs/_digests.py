@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,16 +53,18 @@ def data_files(source: Source, root: Path) -> dict[str, Path] | None:
     return {file.relative_to(top).as_posix(): file for file in found}
 
 
-def describe(source: Source, root: Path, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+def describe(
+    source: Source, root: Path, tables: Mapping[str, pa.Table], content: Callable[[Path], dict[str, Any]] = of_file
+) -> dict[str, Any]:
     """Return what a run's manifest says of its data, JSON-able: rows per split, and files or, without, rows by content.
 
-    A file's `split` is what its name says, null where a file is cut into several.
+    A file's `split` is what its name says, null where a file is cut into several; `content` gives its size and sha256.
     """
     files = data_files(source, root)
     counted = {split: {"rows": len(table)} for split, table in tables.items()}
     if files is None:
         return {"splits": {split: {**counted[split], "sha256": of_rows(table)} for split, table in tables.items()}}
-    listed = {name: {"split": split_of(Path(name)), **of_file(file)} for name, file in files.items()}
+    listed = {name: {"split": split_of(Path(name)), **content(file)} for name, file in files.items()}
     return {"splits": counted, "files": listed}
 
 

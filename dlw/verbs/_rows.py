@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -34,14 +34,23 @@ MOST_PATH_BYTES = 2**22
 _INFINITE = (float("inf"), float("-inf"))
 
 
+Known: TypeAlias = Callable[["pa.Table", str], np.ndarray]
+"""Which rows of a table hold a value in a column: as `known`."""
+
+
 def load_tables(
-    recipe: Recipe, root: Path, cache: Path, listener: Listener, budget: int | None = None
+    recipe: Recipe,
+    root: Path,
+    cache: Path,
+    listener: Listener,
+    budget: int | None = None,
+    known_of: Known | None = None,
 ) -> dict[str, pa.Table]:
     """Return the tables train, validation and test as far as they exist; ShardedTables where their rows take more than
     `budget` bytes, the recipe's own budget unless given.
 
     Rows that occur in two splits are counted and told; DataError with `data.strict`. Rows without a target are an
-    error unless `data.drop_missing_target`.
+    error unless `data.drop_missing_target`; `known_of` tells which they are in place of `known`.
     """
     data = recipe.data
     tables = open_source(data.source, root, cache, listener, budget_bytes(recipe) if budget is None else budget)
@@ -56,12 +65,12 @@ def load_tables(
             raise DataError("evaluate.episodes is the test split, but the data has one, too: name the data's splits")
         episodes = open_episodes(recipe, root, cache, listener)
         tables |= _anchored(recipe, folder_of(recipe.evaluate.episodes.source, root), episodes)
-    return _finish(recipe, tables, listener)
+    return _finish(recipe, tables, listener, known_of or known)
 
 
-def _finish(recipe: Recipe, tables: dict[str, pa.Table], listener: Listener) -> dict[str, pa.Table]:
+def _finish(recipe: Recipe, tables: dict[str, pa.Table], listener: Listener, known_of: Known) -> dict[str, pa.Table]:
     for split, table in tables.items():
-        tables[split] = _with_target(recipe, split, table, listener)
+        tables[split] = _with_target(recipe, split, table, listener, known_of)
         if split == "train":
             tables[split] = _learnable(recipe, tables[split], listener)
         needed = 2 if split == "train" else 1
@@ -157,28 +166,28 @@ def _input_names(recipe: Recipe, columns: list[str]) -> list[str]:
     return [name for name in columns if name not in recipe.data.target and name not in recipe.data.drop]
 
 
-def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener) -> pa.Table:
+def _with_target(recipe: Recipe, split: str, table: pa.Table, listener: Listener, known_of: Known) -> pa.Table:
     """Leave out rows without a target where the recipe allows it; `labels` targets mask their gaps instead."""
     usable = np.ones(len(table), dtype=bool)
     for name, block in recipe.data.target.items():
         if registry.load("fields", block.type).KIND == "labels":
             continue
-        known = _known(table, name)
-        missing = np.flatnonzero(~known)
+        has_value = known_of(table, name)
+        missing = np.flatnonzero(~has_value)
         if len(missing) and not recipe.data.drop_missing_target:
             rows = ", ".join(map(str, missing[:5]))
             raise DataError(
                 f"target {name}: {len(missing)} of {len(table)} rows of the {split} split have no finite value "
                 f"(first rows: {rows}); fill them, or set `data.drop_missing_target: true`"
             )
-        usable &= known
+        usable &= has_value
     if usable.all():
         return table
     listener.line(f"{split}: {int((~usable).sum())} of {len(table)} rows left out, they have no target")
     return table.take(from_numbers(np.flatnonzero(usable)))
 
 
-def _known(table: pa.Table, name: str) -> np.ndarray:
+def known(table: pa.Table, name: str) -> np.ndarray:
     """Tell for each row, bool [N], whether it holds a value; a table on disk is read shard by shard."""
     return np.concatenate([is_known(piece[name]) for piece in in_pieces(table.select([name]), len(table))])
 

@@ -25,7 +25,7 @@ from dlw.recipe.schema import Recipe
 from dlw.runs import disk, environment, store
 from dlw.runs.journal import Journal
 from dlw.runs.layout import Run
-from dlw.runs.seal import write_seal
+from dlw.runs.seal import of_file, write_seal
 from dlw.specs import Arrays
 from dlw.verbs import _digests
 from dlw.verbs._cache import Cache
@@ -77,20 +77,19 @@ def begin(
     for note in loaded.notes:
         listener.line(note)
     cache, budget = cache_of(run, team), budget_bytes(loaded.recipe)
-    tables = load_tables(loaded.recipe, loaded.root, cache, listener, budget)
+    tables = load_tables(loaded.recipe, loaded.root, cache, listener, budget, kept.known if kept else None)
     check_columns(loaded.recipe.evaluate.slices, tables["train"].column_names, "evaluate.slices:")
     # The order of rows on disk follows from the budget: what the free memory came to is kept with the run.
     is_found = are_sharded(tables) and loaded.recipe.data.memory_budget is None
     recipe = with_budget(loaded.recipe, budget) if is_found else loaded.recipe
     recipe = resolve_inputs(recipe, tables["train"], listener)
     recipe = pinned(recipe, loaded.root)
-    is_kept = kept is not None and not are_sharded(tables)
-    fitted = kept.fit(recipe, tables["train"]) if kept and is_kept else fit(recipe, tables["train"], listener)
+    fitted = kept.fit(recipe, tables["train"]) if kept else fit(recipe, tables["train"], listener)
     disk.write_json(run.fields, fitted.to_json())
     resolved, written = dump(resolve(recipe)).encode(), loaded.text.encode()
     disk.write_atomic(run.resolved, resolved)
     contents = {run.recipe: written, run.resolved: resolved, run.fields: run.fields.read_bytes()}
-    data = _digests.describe(recipe.data.source, loaded.root, tables)
+    data = _digests.describe(recipe.data.source, loaded.root, tables, kept.of_file if kept else of_file)
     write_seal(run, {file.name: content for file, content in contents.items()}, data)
     disk.write_atomic(run.recipe, written)
     return Session(run, recipe, fitted, tables, cache, team, kept)

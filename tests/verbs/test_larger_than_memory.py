@@ -17,8 +17,9 @@ from dlw import shards
 from dlw.errors import DataError
 from dlw.recipe.check import load_recipe
 from dlw.runs.layout import Run
+from dlw.runs.seal import read_seal
 from dlw.sources import _sharded
-from dlw.verbs import _inputs
+from dlw.verbs import _cache, _inputs
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.predict import predict
 from dlw.verbs.train import train
@@ -89,6 +90,26 @@ def test_a_run_that_reads_from_disk_resumes_to_the_same_bytes(moment: Moment, re
     asked = tmp_path / "asked.csv"
     asked.write_text("age,town\n40,T1\n60,T2\n")
     assert first_differences(outcome(tmp_path / "straight", asked), outcome(tmp_path / "resumed", asked)) == []
+
+
+def test_with_a_cache_a_second_run_passes_over_no_rows_before_its_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = people(tmp_path)
+    path = recipe(tmp_path)
+    monkeypatch.setattr(_cache, "_LEAST_FILE_BYTES", 1)
+    monkeypatch.setattr(_cache, "_SETTLED_SECONDS", -1.0)
+    for name in ("first", "second"):
+        train(path, out=tmp_path / name, cache=tmp_path / "cache")
+        for looked_at in ("known", "fit", "of_file"):
+            monkeypatch.setattr(_cache, looked_at, lambda *_: pytest.fail("the rows were passed over again"))
+    asked = tmp_path / "asked.csv"
+    asked.write_text("age,town\n40,T1\n60,T2\n")
+    assert first_differences(outcome(tmp_path / "first", asked), outcome(tmp_path / "second", asked)) == []
+    assert read_seal(Run(tmp_path / "first"))["data"] == read_seal(Run(tmp_path / "second"))["data"]
+    table.write_bytes(table.read_bytes())
+    with pytest.raises(pytest.fail.Exception, match="passed over again"):
+        train(path, out=tmp_path / "third", cache=tmp_path / "cache")
 
 
 SPLITS: dict[str, Any] = {
