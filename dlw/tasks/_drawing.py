@@ -60,7 +60,10 @@ def png_of_ids(ids_HW: np.ndarray) -> bytes:
 
 
 def frame(picture: Image, boxes_D4: np.ndarray, classes: Sequence[int], texts: Sequence[str]) -> Image:
-    """Draw boxes (left, top, right, bottom) with a text each over an RGB picture; the last box lies on top."""
+    """Draw boxes (left, top, right, bottom) with a text each over an RGB picture; the last box lies on top.
+
+    A text stands above its box, moved to the left where it would leave the picture.
+    """
     from PIL import ImageDraw
 
     framed = picture.copy()
@@ -70,7 +73,7 @@ def frame(picture: Image, boxes_D4: np.ndarray, classes: Sequence[int], texts: S
         left, top, right, bottom = box_4
         pen.rectangle((left, top, max(right, left), max(bottom, top)), outline=colour(place), width=line)
         _, _, width, height = pen.textbbox((0, 0), text)
-        corner = left, max(top - height, 0)
+        corner = max(min(left, framed.width - width), 0), max(top - height, 0)
         pen.rectangle((*corner, corner[0] + width, corner[1] + height), fill=colour(place))
         pen.text(corner, text, fill="black")
     return framed

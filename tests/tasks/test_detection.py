@@ -11,7 +11,7 @@ from PIL import Image
 
 from dlw.specs import FieldSpec
 from dlw.tasks import _boxes, detection
-from dlw.tasks._drawing import colour
+from dlw.tasks._drawing import colour, frame
 
 TARGET = FieldSpec("boxes", (3, 5), "float32", labels=("cat", "dog"), statistics={"picture": [[64, 32]]})
 
@@ -132,3 +132,9 @@ def test_objects_and_true_boxes_are_framed_in_the_colour_of_their_class(layer: l
     assert (drawn[30, 8:41] == colour(1)).all()
     assert (drawn[12:31, 40] == colour(1)).all()
     assert (drawn[:5, :5] == 0).all()
+
+
+def test_the_text_of_a_box_at_the_right_stays_inside_the_picture() -> None:
+    framed = np.asarray(frame(Image.new("RGB", (60, 60)), np.array([[55.0, 40.0, 59.0, 59.0]]), [0], ["7 0.88"]))
+    is_label = (framed[:40] == colour(0)).all(axis=2).any(axis=0)
+    assert is_label.sum() > 20
