@@ -1,15 +1,20 @@
-"""The formats that a run can be exported to on this machine: one of them needs a C++ compiler."""
+"""The formats that a run can be exported to; one of them needs a C++ compiler, and its time."""
 
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 
 from dlw import registry
 
-HERE = [name for name in registry.names("exporters") if name != "aot_inductor" or shutil.which("g++")]
-EACH = [
-    pytest.param(name, marks=pytest.mark.skipif(name not in HERE, reason="no C++ compiler is installed"))
-    for name in registry.names("exporters")
-]
+COMPILED = "aot_inductor"
+
+
+def each(*marks: pytest.MarkDecorator) -> list[Any]:
+    """Return every format as a parameter; the compiled one has `marks`, too."""
+    skipped = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler is installed")
+    return [
+        pytest.param(name, marks=[skipped, *marks] if name == COMPILED else []) for name in registry.names("exporters")
+    ]
