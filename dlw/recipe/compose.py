@@ -226,12 +226,12 @@ def dump(tree: dict[str, Any]) -> str:
     return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10**6)
 
 
-def on_one_line(value: Any) -> str:
+def inline(value: Any) -> str:
     """Return a value as YAML that the recipe parser reads back equal, on one line as `--set` takes it."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{quoted(key)}: {on_one_line(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{quoted(key)}: {inline(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(on_one_line, value)) + "]"
+        return "[" + ", ".join(map(inline, value)) + "]"
     return quoted(escape(value)) if isinstance(value, str) else json.dumps(value)
 
 

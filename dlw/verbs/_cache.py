@@ -8,7 +8,8 @@ agree is made again.
 
 Of rows that stay on disk the entry is known by what stands for their files (`ShardedTable.digest`), and what takes a
 pass over all of them is kept: the fitted fields, which rows have a target, and the files' sha256, known by where a file
-lies and by its size, times and inode, as git's index knows a file.
+lies and by its size, times and inode, as git's index knows a file. What follows from cells that name further files is
+not kept there: nothing stands for those files.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ LIBRARIES = ("numpy", "pyarrow", "pillow", "soundfile", "tokenizers")
 MAX_JSON_BYTES = 64 * 2**20
 _ROWS, _KNOWN = "rows", "known"
 _SETTLED_SECONDS = 2.0
+_FIRST_ROWS = 1000
 _LEAST_FILE_BYTES = 2**20
 """Smaller files are hashed sooner than their entry is found."""
 
@@ -64,6 +66,8 @@ class Cache:
         assert data.inputs != "auto", "resolve_inputs comes first"
         blocks = {name: [block.type, block.options] for name, block in {**data.inputs, **data.target}.items()}
         names = [name for name in blocks if name in train.column_names]
+        if _names_files(train.select(names)):
+            return fit(recipe, train, self.listener)
         written = {"task": recipe.task.type, "inputs": list(data.inputs), "fields": blocks, "known": train.column_names}
         if isinstance(train, ShardedTable):
             written["budget"] = budget_bytes(recipe)  # says how many rows the fields are fitted on
@@ -81,6 +85,8 @@ class Cache:
     ) -> EncodedTable:
         """Return what `fitted.encode` returns: kept, or made now and then kept."""
         names = [column.name for column in fitted.columns if column.name in table.column_names]
+        if _names_files(table.select(names)):
+            return fitted.encode(table, with_target=with_target, listener=listener, max_bad=max_bad)
         written = {"fields": fitted.to_json(), "with_target": with_target, "max_bad": max_bad}
         key = _key("rows", written, table.select(names), ())
         kept = self._read(key)
@@ -104,7 +110,7 @@ class Cache:
         """Return what `_rows.known` returns: of a table on disk kept, or found now and then kept."""
         if not isinstance(table, ShardedTable):
             return known(table, name)
-        key = _key("known", {"column": name}, table, ())
+        key = _key("known", {"column": name, "kind": str(table.schema.field(name).type)}, table, ())
         kept = self._read(key)
         if kept is not None:
             return kept[1][_KNOWN]
@@ -114,15 +120,17 @@ class Cache:
 
     def of_file(self, path: Path) -> dict[str, Any]:
         """Return what `seal.of_file` returns, kept for files that have not been touched since they were read."""
-        place = str(path.resolve())
-        key = _file_key(place, before := path.stat())
+        stat = path.stat()
+        if stat.st_size < _LEAST_FILE_BYTES:
+            return of_file(path)
+        key = _file_key(path, stat)
         kept = self._read(key)
         if kept is not None:
-            return {"size": before.st_size, "sha256": kept[0]["content"]}
+            return {"size": stat.st_size, "sha256": kept[0]["content"]}
         found = of_file(path)
         # A file may change again within one tick of its clock: only those that have been left alone for a while.
-        is_settled = time.time() - max(before.st_mtime, before.st_ctime) > _SETTLED_SECONDS
-        if is_settled and before.st_size >= _LEAST_FILE_BYTES and _file_key(place, path.stat()) == key:
+        is_settled = time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED_SECONDS
+        if is_settled and _file_key(path, path.stat()) == key:
             self._write(key, {"content": found["sha256"]}, {})
         return found
 
@@ -182,8 +190,8 @@ class _Heard:
         self._listener.progress(stage, done, total, values)
 
 
-def _file_key(place: str, stat: os.stat_result) -> str:
-    known_by = [place, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+def _file_key(path: Path, stat: os.stat_result) -> str:
+    known_by = [str(path.resolve()), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     return hashlib.sha256(json.dumps(["file", FORMAT, *known_by]).encode()).hexdigest()
 
 
@@ -215,11 +223,28 @@ def _table_bytes(table: pa.Table) -> Iterator[bytes | memoryview]:
             with pa.ipc.new_stream(sink, column.schema) as writer:
                 writer.write_batch(batch)
             yield memoryview(sink.getvalue())
-        kind = table.schema.field(name).type
-        if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0 and kind.get_field_index("bytes") >= 0:
-            for cell in table[name]:
-                if cell.is_valid and not cell["bytes"].is_valid and cell["path"].is_valid:
-                    yield _content(Path(cell["path"].as_py()))
+        yield from map(_content, _files_of(column))
+
+
+def _names_files(table: pa.Table) -> bool:
+    """Tell whether cells of a table on disk name files, which its digest does not stand for; by its first rows."""
+    if not isinstance(table, ShardedTable):
+        return False
+    if any(name in table.column_names for name, _ in table.edits):
+        return True
+    first = table.slice(0, _FIRST_ROWS).load()
+    return any(True for name in first.column_names for _ in _files_of(first.select([name])))
+
+
+def _files_of(column: pa.Table) -> Iterator[Path]:
+    """Yield the files that the cells of a table's only column name: pictures and recordings without bytes of theirs."""
+    import pyarrow as pa
+
+    kind = column.schema.field(0).type
+    if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0 and kind.get_field_index("bytes") >= 0:
+        for cell in column[0]:
+            if cell.is_valid and not cell["bytes"].is_valid and cell["path"].is_valid:
+                yield Path(cell["path"].as_py())
 
 
 def _content(path: Path) -> bytes:

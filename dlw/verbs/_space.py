@@ -19,7 +19,7 @@ from optuna.distributions import (
 from dlw.errors import RecipeError
 from dlw.recipe._view import value_at
 from dlw.recipe.check import load_text
-from dlw.recipe.compose import dump, on_one_line, resolve
+from dlw.recipe.compose import dump, inline, resolve
 from dlw.recipe.schema import Range, Recipe
 
 
@@ -45,7 +45,7 @@ class Space:
 
     def recipe(self, tried: Mapping[str, Any]) -> Recipe:
         """Return the checked recipe of a trial; raises RecipeError where its values do not go together."""
-        sets = [f"{key}={on_one_line(value)}" for key, value in tried.items()]
+        sets = [f"{key}={inline(value)}" for key, value in tried.items()]
         return load_text(self.text, self.root, sets=sets).recipe
 
 

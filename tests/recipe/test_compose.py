@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dlw.errors import RecipeError
 from dlw.recipe.check import load_recipe
-from dlw.recipe.compose import compose, compose_text, dump, on_one_line
+from dlw.recipe.compose import compose, compose_text, dump, inline
 
 BASE = """\
 name: base
@@ -290,7 +290,7 @@ def finite(value: Any) -> bool:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(trees.filter(finite).filter(lambda value: value is not None))
 def test_what_is_written_on_one_line_is_read_back_equal_from_set(value: Any) -> None:
-    text = on_one_line(value)
+    text = inline(value)
     assert len(text.splitlines()) == 1
     assert same(composed("a: {b: 0}", (f"a.b={text}",))["a"]["b"], value)
 

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from pyarrow import csv
 
 from dlw import shards
 from dlw.errors import DataError
@@ -20,6 +22,7 @@ from dlw.runs.layout import Run
 from dlw.runs.seal import read_seal
 from dlw.sources import _sharded
 from dlw.verbs import _cache, _inputs
+from dlw.verbs._fitted import fit
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.predict import predict
 from dlw.verbs.train import train
@@ -32,7 +35,7 @@ from tests.verbs.resumed_runs import (
     small_batches_without_waiting,  # noqa: F401
     train_interrupted,
 )
-from tests.verbs.small_runs import squares
+from tests.verbs.small_runs import PICTURE_RECIPE, squares
 
 ROWS = TRAIN_ROWS + 24
 
@@ -110,6 +113,20 @@ def test_with_a_cache_a_second_run_passes_over_no_rows_before_its_first_step(
     table.write_bytes(table.read_bytes())
     with pytest.raises(pytest.fail.Exception, match="passed over again"):
         train(path, out=tmp_path / "third", cache=tmp_path / "cache")
+
+
+def test_rows_on_disk_that_name_pictures_are_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in the table tells that a picture has changed."""
+    pq.write_table(csv.read_csv(squares(tmp_path)), tmp_path / "squares.parquet", row_group_size=5)
+    fitted: list[str] = []
+    monkeypatch.setattr(_cache, "fit", lambda *given: (fitted.append("again"), fit(*given))[1])
+    tree = yaml.safe_load(PICTURE_RECIPE)
+    tree["data"] |= {"source": "squares.parquet", "memory_budget": "2 KB"}
+    (tmp_path / "disk.yaml").write_text(json.dumps(tree))
+    for name in ("first", "second"):
+        train(tmp_path / "disk.yaml", out=tmp_path / name, cache=tmp_path / "cache")
+    assert "read from" in (tmp_path / "first" / "log.txt").read_text()
+    assert fitted == ["again", "again"]
 
 
 SPLITS: dict[str, Any] = {
