@@ -3,7 +3,8 @@
 A plug-in file holds a docstring, the constant `KIND` (see specs.FieldSpec), a frozen pydantic `Settings`, and
 `build(settings, name, role)`, where `role` is "input" or "target". A field that lies on a picture (a mask, boxes) sets
 `FOLLOWS = "image"`, one of items that follow those of an input `FOLLOWS = "tokens"`; its `fit` and `encode` take the
-recipe's one input column of that kind as the last argument, a Beside. Fields use
+recipe's one input column of that kind as the last argument, a Beside. Where `takes_over` of its settings names an
+input column, `fit` takes what that one learned as the last argument. Fields use
 numpy, pyarrow and at most Pillow or soundfile, never torch: an exported bundle predicts with them alone. A field that
 needs an extra names package and extra in `NEEDS`: without it, its recipes are refused before any data is read. pyarrow
 and Pillow are imported inside functions, so that checking a recipe does not wait for them.
@@ -34,6 +35,11 @@ class FieldSettings(BaseModel):
     """Base of every field's Settings: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def takes_over(self) -> str | None:
+        """The input column whose state `fit` builds on, None for a field that learns from its own values alone."""
+        return None
 
 
 class Beside(NamedTuple):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 KIND = "tokens"
 TOKENIZER_FILE = "tokenizer.json"
 TRAINED = ("characters", "bytes", "bpe", "wordpiece", "words")
+COLUMN = "column:"
 _READ_AS_TEXT = ("text", "numbers", "truth values", "times", "nothing")
 
 
@@ -44,7 +45,8 @@ class Settings(FieldSettings):
         min_length=1,
         description="characters, bytes, bpe, wordpiece or words: learned from the training split (bytes and bpe read "
         "any text without loss); or a tokenizer.json or a folder that holds one: a path, or package:NAME/FOLDER for "
-        "what an installed package carries.",
+        "what an installed package carries; or column:NAME for that of a text input above, which an encoder_decoder "
+        "then can copy from.",
     )
     vocabulary: int | None = Field(
         None, ge=1, le=10**7, description="Most tokens to learn; default: 8,000 pieces, 30,000 words, 5,000 characters."
@@ -65,12 +67,18 @@ class Settings(FieldSettings):
     )
     max_length: int = Field(512, ge=1, le=2**20, description="Steps that are kept; longer texts are cut behind them.")
 
+    @property
+    def takes_over(self) -> str | None:
+        """The input whose tokenizer this column has, None if it has one of its own."""
+        return self.tokenizer.removeprefix(COLUMN) if self.tokenizer.startswith(COLUMN) else None
+
     @model_validator(mode="after")
     def _has_effect(self) -> Self:
-        if self.tokenizer not in TRAINED and not is_path(self.tokenizer):
+        is_own = self.takes_over is None
+        if self.tokenizer not in TRAINED and is_own and not is_path(self.tokenizer):
             near = did_you_mean(self.tokenizer, TRAINED) or "; a file is written ./name or name.json"
             raise ValueError(f"'{self.tokenizer}' is none of {', '.join(TRAINED)}{near}")
-        if problem := misspelt(self.tokenizer):
+        if is_own and (problem := misspelt(self.tokenizer)):
             raise ValueError(problem)
         is_learned = self.tokenizer in TRAINED and self.tokenizer != "bytes"
         for name in () if is_learned else ("vocabulary", "min_count"):
@@ -103,8 +111,8 @@ class Text:
     name: str
     role: Role
 
-    def fit(self, values: pa.ChunkedArray) -> State:
-        """Learn the tokens, or read them, and how long texts become."""
+    def fit(self, values: pa.ChunkedArray, *taken: State) -> State:
+        """Learn the tokens, or read them or take them over, and how long texts become."""
         texts = [text or "" for text in self._read(values)]
         state: State = {"held": family(values.type)}
         distinct = set(texts)
@@ -114,7 +122,7 @@ class Text:
             if self.role == "target":
                 raise DataError(f"target column {self.name}: {reason} of the training split; there is nothing to learn")
             return {**state, "dropped": reason}
-        content = self._learned(texts) if self.settings.tokenizer in TRAINED else _from_file(self.settings.tokenizer)
+        content = self._content(texts, taken)
         rows = [ids for ids, _ in self._ids(reader(content), texts)]
         state |= {"tokenizer": content, "longest": max(map(len, rows))}
         if self.settings.ngrams:
@@ -154,14 +162,24 @@ class Text:
         made = reader(state["tokenizer"])
         statistics: dict[str, Any] = {name: [place] for name, place in made.marks.items()}
         statistics["characters"] = made.characters
+        if source := self.settings.takes_over:
+            statistics["same_as"] = [source]
         if "ngrams" in state:
             statistics["ngrams"] = state["ngrams"]
         labels = made.tokens if self.settings.tokenizer == "characters" else ()
         shape, sizes = (state["longest"],), (made.size,)
         return FieldSpec(KIND, shape, "int32", (self.name,), sizes, labels, statistics, is_ragged=True)
 
-    def _learned(self, texts: list[str]) -> str:
+    def _content(self, texts: list[str], taken: tuple[State, ...]) -> str:
+        """Return the JSON of the tokenizer."""
         options = self.settings
+        if options.takes_over:
+            (state,) = taken
+            if "tokenizer" not in state:
+                raise DataError(f"column {self.name}: tokenizer {options.tokenizer}: that column has no tokenizer")
+            return str(state["tokenizer"])
+        if options.tokenizer not in TRAINED:
+            return _from_file(options.tokenizer)
         limit = options.max_length * CHARACTERS_PER_STEP
         kept = [text[:limit] for text in texts]
         return train(options.tokenizer, kept, options.vocabulary, options.min_count or 1, options.lowercase)

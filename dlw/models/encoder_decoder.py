@@ -19,7 +19,11 @@ OUTPUTS = ("told_tokens",)
 
 class Settings(ModelSettings):
     """Pre-norm layers with rotary positions and normalised queries and keys on both sides (Vaswani et al. 2017,
-    arXiv:1706.03762); what is written goes in and out by one matrix."""
+    arXiv:1706.03762); what is written goes in and out by one matrix.
+
+    Where the target has the tokenizer of the input (`tokenizer: column:NAME`), what is read goes in by the same matrix,
+    and each step also copies: a learned share of its probability goes to the tokens that were read, by how much it
+    looks at each (See, Liu and Manning 2017, arXiv:1704.04368)."""
 
     width: int = Field(256, ge=8, le=16_384, description="Size of each token's vector.")
     depth: int = Field(3, ge=1, le=100, description="Layers of the encoder, and of the decoder.")

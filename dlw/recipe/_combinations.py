@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+
 from dlw import molecules, registry
+from dlw.errors import did_you_mean
 from dlw.recipe._hints import missing_hint
 from dlw.recipe._scoring import SPLITS, conditions, metrics, monitor, outcomes, searches
 from dlw.recipe._show import shown
@@ -27,6 +30,7 @@ def check_combinations(view: View) -> Iterator[Report]:
         _durations,
         _source,
         _columns,
+        _taken_over,
         _target,
         _model,
         _augment,
@@ -74,6 +78,23 @@ def _columns(view: View) -> Iterator[Report]:
     for place, column in enumerate(drop if isinstance(drop, list) else []):
         if isinstance(column, str) and column in target:
             yield ("data", "drop", str(place)), f"'{shown(column)}' is the target, which is never an input"
+
+
+def _taken_over(view: View) -> Iterator[Report]:
+    """Refuse fields that build on an input which is not there, or comes after them."""
+    inputs = view.get("data", "inputs")
+    inputs = list(inputs) if isinstance(inputs, Mapping) else []
+    for path, module in view.plugins.items():
+        options = view.get(*path) if path[:2] in (("data", "inputs"), ("data", "target")) else None
+        if not isinstance(options, Mapping):
+            continue
+        try:
+            name = module.Settings.model_validate({key: options[key] for key in options if key != "type"}).takes_over
+        except ValidationError:
+            continue  # told where it stands
+        before = inputs[: inputs.index(path[2])] if path[1] == "inputs" else inputs
+        if name is not None and name not in before:
+            yield path, f"builds on the input {shown(name)}, and there is none above it{did_you_mean(name, before)}"
 
 
 def _target(view: View) -> Iterator[Report]:

@@ -46,7 +46,8 @@ class SequenceToSequenceTask(Task):
         self.characters = np.array(target.statistics["characters"])
         self.end = end_of(target, "sequence_to_sequence")
         steps = max(settings.max_tokens, target.shape[0]) + 1
-        self.output = OutputSpec("told_tokens", target.sizes[0], steps=steps, end=self.end)
+        (copied,) = target.statistics.get("same_as", ("",))
+        self.output = OutputSpec("told_tokens", target.sizes[0], steps=steps, end=self.end, copied=copied)
         self.writing: WritingSettings | None = settings
         self.banned = unwritten(target)
         self.monitor = "nats_per_token"

@@ -35,7 +35,8 @@ from dlw.runs import disk
 from dlw.runs.seal import digest_of, of_file
 from dlw.shards import ShardedTable
 from dlw.specs import Arrays
-from dlw.verbs._fitted import EncodedTable, Fitted, fit
+from dlw.verbs._fit import fit
+from dlw.verbs._fitted import EncodedTable, Fitted
 from dlw.verbs._memory import budget_bytes
 from dlw.verbs._rows import known
 

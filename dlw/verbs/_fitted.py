@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,8 @@ from dlw.errors import DataError, did_you_mean
 from dlw.fields._base import Beside, Field, Role, State
 from dlw.progress import Listener, Silent
 from dlw.ragged import FILL, joined
-from dlw.recipe.schema import Block, Recipe
-from dlw.shards import ShardedTable, sampled
+from dlw.shards import ShardedTable
 from dlw.specs import NO_TARGET, TARGET, Arrays, FieldSpec, pack_arrays, pack_specs, ragged_kinds
-from dlw.verbs._memory import budget_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,7 +114,7 @@ class Fitted:
         bad: list[tuple[int, str, str]] = []
         for column in used:
             encoded = column.field.encode(
-                table[column.name], column.state, *_beside(column.name, column.type, self.columns, table)
+                table[column.name], column.state, *beside(column.name, column.type, self.columns, table)
             )
             arrays[column.name] = encoded.array
             bad += [(row, column.name, why) for row, why in encoded.bad.items()]
@@ -227,12 +225,12 @@ class _Grown:
         return found | {name: joined(parts, FILL[self._ragged[name]]) for name, parts in self._parts.items()}
 
 
-def _beside(name: str, type: str, columns: Iterable[Column], table: pa.Table) -> tuple[Beside, ...]:
+def beside(name: str, type: str, columns: Iterable[Column], table: pa.Table) -> tuple[Beside, ...]:
     """Return the input that a field follows with its values, nothing for a field that stands alone."""
-    return tuple(Beside(table[one.name], one.state, one.settings) for one in _followed(name, type, columns))
+    return tuple(Beside(table[one.name], one.state, one.settings) for one in followed(name, type, columns))
 
 
-def _followed(name: str, type: str, columns: Iterable[Column]) -> tuple[Column, ...]:
+def followed(name: str, type: str, columns: Iterable[Column]) -> tuple[Column, ...]:
     """Return the input column that a field follows, nothing for a field that stands alone."""
     kind = getattr(registry.load("fields", type), "FOLLOWS", None)
     if kind is None:
@@ -258,88 +256,3 @@ def _judge(bad: list[tuple[int, str, str]], num_bad: int, num_rows: int, max_bad
             f"{100 * max_bad:.3g} %): {told}"
         )
     listener.warn(f"{num_bad} of {num_rows} rows are left out: {told}")
-
-
-def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
-    """Fit every input and target field on the training split; DataError names missing columns and useless targets."""
-    assert recipe.data.inputs != "auto", "resolve_inputs comes first"
-    blocks: list[tuple[str, Block, Role]] = [(name, block, "input") for name, block in recipe.data.inputs.items()]
-    blocks += [(name, block, "target") for name, block in recipe.data.target.items()]
-    missing = [name for name, _, _ in blocks if name not in train.column_names]
-    if missing:
-        raise DataError(missing_columns(missing, train.column_names))
-    columns: list[Column] = []
-    rows_of = _rows_to_fit(train, [name for name, _, _ in blocks], budget_bytes(recipe), listener)
-    for name, block, role in blocks:
-        if role == "target":
-            block = _as_task_asks(block, recipe.task.type)
-        columns.append(_fit_column(name, block, role, columns, rows_of, len(train), listener))
-    fitted = Fitted(tuple(columns), tuple(train.column_names))
-    if not fitted.inputs:
-        raise DataError("no input column is left: each is constant or empty in the training split")
-    if not recipe.data.target:
-        is_own = NO_TARGET.kind not in registry.load("tasks", recipe.task.type).TARGETS
-        return replace(fitted, own_target=_own_target(recipe, fitted)) if is_own else fitted
-    targets = {column.spec.kind for column in columns if column.role == "target"}
-    names = [column.name for column in columns if column.role == "target"]
-    if len(targets) > 1 or ("category" in targets and len(names) > 1):
-        raise DataError(
-            f"targets {', '.join(names)} do not go together: several numbers, several labels or one category"
-        )
-    return fitted
-
-
-def _own_target(recipe: Recipe, fitted: Fitted) -> str:
-    """Return the one input group that the task can learn from itself."""
-    kinds = registry.load("tasks", recipe.task.type).OWN_TARGETS
-    found = [group for group, spec in fitted.inputs.items() if spec.kind in kinds]
-    if len(found) != 1:
-        raise DataError(
-            f"task {recipe.task.type} learns from one input ({' or '.join(kinds)}) without a target, {len(found)} found"
-        )
-    return found[0]
-
-
-def _as_task_asks(block: Block, task: str) -> Block:
-    """Keep classes that training never saw, where the task does and the recipe does not say."""
-    is_open = block.type == "category" and getattr(registry.load("tasks", task), "KEEPS_UNSEEN", False)
-    given = {"unseen": "keep"} if is_open and block.options.get("unseen") is None else {}
-    return Block.model_validate({"type": block.type, **block.options, **given})
-
-
-def _rows_to_fit(train: pa.Table, names: list[str], num_bytes: int, listener: Listener) -> Callable[..., pa.Table]:
-    """Return what gives the rows that columns are fitted on: all of the training split where it is in memory.
-
-    Of a table on disk, whole columns that fit a quarter of the budget together; for others a sample of the rows.
-    """
-    if not isinstance(train, ShardedTable):
-        return lambda *_: train
-    train.select(names).window()  # raises where its shards are too large to be read
-    whole = train.select(names).gather(names, num_bytes // 4)
-    sample = whole
-    if left := [name for name in names if name not in whole.column_names]:
-        sample = sampled(train.select(names), num_bytes // 8)
-        listener.line(f"fitted on a sample of {len(sample):,} of {len(train):,} training rows: {', '.join(left)}")
-    return lambda *columns: whole if set(columns) <= set(whole.column_names) else sample
-
-
-def _fit_column(
-    name: str,
-    block: Block,
-    role: Role,
-    before: Sequence[Column],
-    rows_of: Callable[..., pa.Table],
-    num_rows: int,
-    listener: Listener,
-) -> Column:
-    module = registry.load("fields", block.type)
-    settings = module.Settings.model_validate(block.options)
-    followed = _followed(name, block.type, before)
-    train = rows_of(name, *(column.name for column in followed))
-    state = module.build(settings, name, role).fit(train[name], *_beside(name, block.type, before, train))
-    for note in state.pop("notes", ()):
-        listener.warn(note)
-    if "dropped" in state:
-        listener.warn(f"column {name} is left out: it {state['dropped']} of the training split")
-    sample = None if len(train) == num_rows else len(train)
-    return Column(name, block.type, role, settings.model_dump(mode="json"), state, sample)

@@ -29,7 +29,8 @@ from dlw.runs.seal import of_file, write_seal
 from dlw.specs import Arrays
 from dlw.verbs import _digests
 from dlw.verbs._cache import Cache
-from dlw.verbs._fitted import Fitted, fit
+from dlw.verbs._fit import fit
+from dlw.verbs._fitted import Fitted
 from dlw.verbs._memory import budget_bytes, with_budget
 from dlw.verbs._pinned import pinned
 from dlw.verbs._rows import are_sharded, load_tables, resolve_inputs

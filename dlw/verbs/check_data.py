@@ -15,7 +15,8 @@ from dlw.recipe.check import load_recipe
 from dlw.specs import TARGET
 from dlw.verbs._checks import drift, labels, repeats
 from dlw.verbs._checks.findings import SHOWN, ColumnFacts, DataCheck, Finding
-from dlw.verbs._fitted import EncodedTable, Fitted, fit
+from dlw.verbs._fit import fit
+from dlw.verbs._fitted import EncodedTable, Fitted
 from dlw.verbs._leaks import compared
 from dlw.verbs._rows import is_known, load_tables, resolve_inputs
 

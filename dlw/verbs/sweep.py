@@ -20,7 +20,7 @@ from dlw.progress import Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
 from dlw.runs import disk
-from dlw.verbs._fitted import fit
+from dlw.verbs._fit import fit
 from dlw.verbs._network import build_task, monitored
 from dlw.verbs._pinned import pinned
 from dlw.verbs._report import sweep as page

@@ -47,7 +47,7 @@ def test_loading_and_fitting_do_not_import_pandas() -> None:
         "from pathlib import Path\n"
         "from dlw.progress import Silent\n"
         "from dlw.recipe.schema import Recipe\n"
-        "from dlw.verbs._fitted import fit\n"
+        "from dlw.verbs._fit import fit\n"
         "from dlw.verbs._rows import load_tables, resolve_inputs\n"
         "for source, target in (('digits.parquet', 'label'), ('penguins.csv', 'species')):\n"
         "    data = {'source': source, 'target': {target: 'category'}, 'splits': {'type': 'stratified'}}\n"

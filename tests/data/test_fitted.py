@@ -14,7 +14,8 @@ import pytest
 from dlw.errors import DataError
 from dlw.progress import Silent
 from dlw.recipe.schema import Recipe
-from dlw.verbs._fitted import Fitted, fit
+from dlw.verbs._fit import fit
+from dlw.verbs._fitted import Fitted
 
 TRAIN = pa.table(
     {

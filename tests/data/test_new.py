@@ -18,7 +18,7 @@ from dlw.errors import DataError, UsageError
 from dlw.progress import Silent
 from dlw.recipe.check import load_recipe
 from dlw.recipe.schema import Recipe
-from dlw.verbs._fitted import fit
+from dlw.verbs._fit import fit
 from dlw.verbs._rows import load_tables
 from dlw.verbs.new import new
 from dlw.verbs.train import train

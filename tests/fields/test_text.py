@@ -99,6 +99,7 @@ def test_settings_choose_what_is_learned() -> None:
         ({"tokenizer": "./tokenizer.json", "lowercase": True}, "lowercase has no effect"),
         ({"tokenizer": "wordpeice"}, "did you mean wordpiece"),
         ({"tokenizer": "package:../x"}, "expected package:NAME"),
+        ({"tokenizer": "column:note", "vocabulary": 9}, "vocabulary has no effect with tokenizer column:note"),
     ],
 )
 def test_settings_without_effect_are_refused(settings: dict[str, Any], told: str) -> None:
@@ -142,6 +143,17 @@ def test_a_tokenizer_is_read_from_a_file_and_kept(tmp_path: Path) -> None:
         (tmp_path / "tokenizer.json").unlink() if content is None else (tmp_path / "tokenizer.json").write_text(content)
         with pytest.raises(DataError, match=told):
             field(tokenizer=str(tmp_path)).fit(column(*TEXTS))
+
+
+def test_a_tokenizer_is_taken_over_from_an_input() -> None:
+    learned = field(tokenizer="words").fit(column(*TEXTS))
+    made = field("target", tokenizer="column:note/1")
+    assert made.settings.takes_over == "note/1"
+    state = made.fit(column("the dog", "the END"), learned)
+    assert back(made, state, "the dog sat") == ["the dog sat"]
+    assert made.spec(state).statistics["same_as"] == ["note/1"]
+    with pytest.raises(DataError, match="has no tokenizer"):
+        made.fit(column("a", "b"), {"dropped": "has no values"})
 
 
 def test_a_bug_is_not_taken_for_a_bad_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:

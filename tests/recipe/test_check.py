@@ -288,6 +288,11 @@ def test_values_arrive_with_their_types() -> None:
             "income: category",
             "8:20: data.inputs.income: is also in data.target; the network would see the answer",
         ),
+        (
+            "target: {income: category}",
+            'target: {income: {type: text, tokenizer: "column:ages"}}',
+            "data.target.income: builds on the input ages, and there is none above it; did you mean age?",
+        ),
         ("target: {income: category}", "target: {income: category}\n  drop: [{a: 1}]", "data.drop.0: expected text"),
         ("target: {income: category}", "target: {income: category}\n  drop: [zip]", "10:3: data.drop: has no effect"),
         (

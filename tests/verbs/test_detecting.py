@@ -17,7 +17,7 @@ from dlw.errors import UsageError
 from dlw.progress import Silent
 from dlw.recipe.check import load_recipe
 from dlw.specs import TARGET
-from dlw.verbs._fitted import fit
+from dlw.verbs._fit import fit
 from dlw.verbs._network import build_task
 from dlw.verbs._objects import coco_results, in_given_pixels
 from dlw.verbs.evaluate import evaluate

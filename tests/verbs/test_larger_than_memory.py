@@ -22,7 +22,7 @@ from dlw.runs.layout import Run
 from dlw.runs.seal import read_seal
 from dlw.sources import _sharded
 from dlw.verbs import _cache, _inputs
-from dlw.verbs._fitted import fit
+from dlw.verbs._fit import fit
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.predict import predict
 from dlw.verbs.train import train

@@ -19,7 +19,7 @@ from dlw.progress import Silent
 from dlw.recipe.check import load_recipe
 from dlw.specs import TARGET
 from dlw.verbs import _answer_speed, _machine
-from dlw.verbs._fitted import fit
+from dlw.verbs._fit import fit
 from dlw.verbs._masks import on_given_pictures
 from dlw.verbs._network import build_task
 from dlw.verbs.benchmark import benchmark
