@@ -170,8 +170,10 @@ class Reasoner:
         kinds = {spec.kind for spec in question.inputs.values()}
         if self._method is None:
             for name in PREFERRED:
+                if not kinds <= set(registry.load("explainers", name).INPUTS):
+                    continue
                 tried = method(name)
-                if kinds <= set(tried.module.INPUTS) and not tried.module.misfit(question):
+                if not tried.module.misfit(question):
                     self._method = tried
                     return tried
             raise UsageError(f"no method gives reasons for {' and '.join(sorted(kinds))}{self._others(question)}")
