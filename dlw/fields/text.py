@@ -75,6 +75,8 @@ class Settings(FieldSettings):
     @model_validator(mode="after")
     def _has_effect(self) -> Self:
         is_own = self.takes_over is None
+        if self.takes_over == "":
+            raise ValueError("column: names no input; write column:NAME")
         if self.tokenizer not in TRAINED and is_own and not is_path(self.tokenizer):
             near = did_you_mean(self.tokenizer, TRAINED) or "; a file is written ./name or name.json"
             raise ValueError(f"'{self.tokenizer}' is none of {', '.join(TRAINED)}{near}")

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlw.models._attention import attend, turn
-from dlw.models._dropout import Dropout
 
 if TYPE_CHECKING:
     from dlw.models import encoder_decoder, gpt
@@ -39,7 +38,7 @@ class Layer(nn.Module):
             self.across = Attention(width, settings.heads)
         self.mlp_norm = nn.LayerNorm(width, bias=False)
         self.mlp = FeedForward(width, settings.mlp_ratio, settings.activation)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(
         self,

@@ -83,7 +83,9 @@ def _columns(view: View) -> Iterator[Report]:
 def _taken_over(view: View) -> Iterator[Report]:
     """Refuse fields that build on an input which is not there, or comes after them."""
     inputs = view.get("data", "inputs")
-    inputs = list(inputs) if isinstance(inputs, Mapping) else []
+    if not isinstance(inputs, Mapping):
+        return  # which inputs there are is known with the data
+    inputs = list(inputs)
     for path, module in view.plugins.items():
         options = view.get(*path) if path[:2] in (("data", "inputs"), ("data", "target")) else None
         if not isinstance(options, Mapping):

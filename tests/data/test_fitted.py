@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 
 from dlw.errors import DataError
 from dlw.progress import Silent
-from dlw.recipe.schema import Recipe
+from dlw.recipe.check import load_text
+from dlw.recipe.schema import Block, Recipe
 from dlw.verbs._fit import fit
 from dlw.verbs._fitted import Fitted
 
@@ -166,3 +168,19 @@ def test_prediction_needs_neither_torch_nor_datasets_nor_scikit_learn() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_a_target_builds_on_an_input_that_is_there() -> None:
+    """Also where the recipe lists no inputs, so that only the data can tell."""
+    block = {"type": "text", "tokenizer": "column:city"}
+    data: dict[str, Any] = {"source": "x", "inputs": "auto", "target": {"kind": block}}
+    tree = {"name": "x", "task": "sequence_to_sequence", "model": "encoder_decoder", "data": data}
+    recipe = load_text(json.dumps(tree), Path()).recipe
+
+    def fitted_on(name: str) -> Fitted:
+        changed = recipe.data.model_copy(update={"inputs": {name: Block(type="text")}})
+        return fit(recipe.model_copy(update={"data": changed}), TRAIN, Silent())
+
+    assert fitted_on("city").target.statistics["same_as"] == ["city"]
+    with pytest.raises(DataError, match="column kind builds on the input city; there is none"):
+        fitted_on("age")

@@ -99,6 +99,7 @@ def test_settings_choose_what_is_learned() -> None:
         ({"tokenizer": "./tokenizer.json", "lowercase": True}, "lowercase has no effect"),
         ({"tokenizer": "wordpeice"}, "did you mean wordpiece"),
         ({"tokenizer": "package:../x"}, "expected package:NAME"),
+        ({"tokenizer": "column:"}, "names no input"),
         ({"tokenizer": "column:note", "vocabulary": 9}, "vocabulary has no effect with tokenizer column:note"),
     ],
 )
