@@ -1,13 +1,15 @@
 """Weights of another run as a start: `model.backbone: {from: RUN}`.
 
 Tensors go where name and shape are the same, below the parts of both networks that fit best; the last layer, `output`,
-stays fresh unless `head: kept` asks for it. What was taken is written into the run, which needs the other one no more
-once it has a checkpoint.
+stays fresh unless `head: kept` asks for it. Each member of an ensemble starts: from the member of the other run that
+stands in its place, in turn where that has fewer. What was taken is written into the run, which needs the other one no
+more once it has a checkpoint.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 FILE = "backbone.json"
 _HEAD = "output"
 _SHOWN = 5
+_MEMBER = re.compile(r"(\w+\.)*?members\.\d+\.")
 
 
 def start_from_files(job: Job, listener: Listener) -> None:
@@ -90,17 +93,38 @@ def matching(
 
     A network may lie inside another on either side: of all pairs of parts, the one that shares the most values counts.
     """
+    members = _members(live)
+    stored = _members(tensors) or [""]
+    found: dict[str, Tensor] = {}
+    for place, member in enumerate(members):
+        one = _best_pair(_inside(tensors, stored[place % len(stored)]), _inside(live, member), is_head_kept)
+        found |= {member + name: tensor for name, tensor in one.items()}
+    return found if members else _best_pair(tensors, live, is_head_kept)
+
+
+def _best_pair(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor], is_head_kept: bool) -> dict[str, Tensor]:
+    """Return what fits between the two parts that share the most values."""
     best: dict[str, Tensor] = {}
     most = 0
     for stored_part in _parts(tensors):
-        inside = {name.removeprefix(stored_part): t for name, t in tensors.items() if name.startswith(stored_part)}
+        inside = _inside(tensors, stored_part)
         for part in _parts(live):
             fitting = {name: t for name, t in inside.items() if _fits(t, live.get(part + name))}
-            found = {part + name: t for name, t in fitting.items() if is_head_kept or not _is_head(name)}
+            found = {part + name: t for name, t in fitting.items() if is_head_kept or not _is_head(stored_part + name)}
             count = sum(tensor.numel() for tensor in found.values())
             if count > most:
                 best, most = found, count
     return best
+
+
+def _inside(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(part): tensor for name, tensor in tensors.items() if name.startswith(part)}
+
+
+def _members(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the prefixes under which the members of an ensemble lie, in order; none for a single network."""
+    found = (_MEMBER.match(name) for name in tensors)
+    return list(dict.fromkeys(match[0] for match in found if match))
 
 
 def _fits(tensor: Tensor, place: Tensor | None) -> bool:

@@ -86,3 +86,22 @@ def test_of_all_parts_the_pair_that_shares_most_counts() -> None:
     ensemble = {f"members.1.{name}": tensor for name, tensor in inner.items()}
     assert set(matching(ensemble, inner)) == {"stem.0.weight", "blocks.0.weight"}
     assert matching(inner, {"stem.0.weight": torch.zeros(4)}) == {}
+
+
+def test_every_member_of_an_ensemble_starts_from_a_member_in_its_place() -> None:
+    inner = {"stem.weight": torch.zeros(3), "output.weight": torch.zeros(7)}
+    ensemble = {f"network.members.{k}.{name}": tensor + k for k in range(3) for name, tensor in inner.items()}
+    alone = matching(inner, ensemble)
+    assert set(alone) == {f"network.members.{k}.stem.weight" for k in range(3)}
+    pair = {f"members.{k}.{name}": tensor + k for k in range(2) for name, tensor in inner.items()}
+    each = matching(pair, ensemble, is_head_kept=True)
+    assert {name: float(tensor[0]) for name, tensor in each.items()} == {
+        f"network.members.{k}.{name}": k % 2 for k in range(3) for name in inner
+    }
+
+
+def test_a_trained_ensemble_starts_whole_from_one_run(first: Path) -> None:
+    run = start(first.parent, NEXT.replace("model: {", "model: {ensemble: 2, "))
+    old, new = weights(first), weights(run)
+    assert torch.equal(new["members.0.stem.0.weight"], old["stem.0.weight"])
+    assert torch.equal(new["members.1.stem.0.weight"], old["stem.0.weight"])
