@@ -110,8 +110,9 @@ class OutputSpec:
       told_tokens  float [B, T + 1, size]: the network writes a text of its own beside the inputs. In training it also
               reads the target [B, T]: step t knows the target before t, the last one predicts the end
 
-    For a vector a network may also answer [B, M, size], M members of an ensemble in one net: the loss is averaged over
-    members and predictions are averaged after the task's activation. `start` is a value for the bias of the last layer.
+    For a vector or a map a network may also answer with M members of an ensemble in one net, [B, M, size] or
+    [B, M, size, H, W]: the loss is averaged over members and predictions are averaged after the task's activation.
+    `start` is a value for the bias of the last layer.
     """
 
     kind: str
@@ -131,6 +132,11 @@ class OutputSpec:
     """Of tokens: the id that ends a text."""
     copied: str = ""
     """Of told tokens: the input group that has the same tokens as the target, so that the network can copy them."""
+
+    @property
+    def axes(self) -> int:
+        """Axes of one network's answer where an ensemble may answer too; 0 for the other kinds."""
+        return {"vector": 2, "map": 4}.get(self.kind, 0)
 
     @property
     def is_written(self) -> bool:

@@ -69,7 +69,7 @@ def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
 
 
 def _has_members(out: Tensor, task: Task) -> bool:
-    return task.output.kind == "vector" and out.ndim == 3
+    return bool(task.output.axes) and out.ndim == task.output.axes + 1
 
 
 class Answered(NamedTuple):

@@ -2,8 +2,7 @@
 
 A plug-in file holds a docstring, `INPUTS` (the input kinds it takes, see specs.FieldSpec), `OUTPUTS` (the output kinds
 it can give, see specs.OutputSpec), a frozen pydantic `Settings`, and `build(settings, inputs, output) -> nn.Module`
-whose forward takes `{group: tensor}` as packed by specs.pack_specs and returns [B, size], or [B, M, size]
-for an ensemble in one net.
+whose forward takes `{group: tensor}` as packed by specs.pack_specs and returns what the output spec says.
 Plug-in files import torch only inside `build`, with the layers in a private `_file` of the room: checking a recipe and
 drawing its schema must not cost an import of torch. Everything numeric (scaling of pixels and numbers, filling of gaps,
 embedding of ids) happens inside the network, from FieldSpec.statistics kept as buffers, so an export takes raw inputs.

@@ -71,11 +71,11 @@ def _build_model(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
     if size == 1:
         network: nn.Module = build()
         return network
-    if task.output.kind != "vector":
+    if not task.output.axes:
         raise UsageError(f"model.ensemble: {size}: a task that needs a {task.output.kind} is answered by one network")
     from dlw.models._ensemble import Ensemble
 
-    return Ensemble(build, size)
+    return Ensemble(build, size, task.output.axes)
 
 
 def metric_names(recipe: Recipe, task: Task) -> tuple[str, ...]:

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlw.engine.inference import activate, row_losses
 from dlw.models._ensemble import Ensemble
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
-from tests.verbs import small_runs
+from tests.tasks.test_segmentation import batch, build
+from tests.verbs import small_masks, small_runs
 
 
 class Bias(nn.Module):
@@ -53,3 +55,24 @@ def test_every_verb_takes_a_recipe_with_an_ensemble(tmp_path: Path, monkeypatch:
     run = small_runs.trained(tmp_path, small_runs.TABLE_RECIPE.replace("{type: mlp", "{type: mlp, ensemble: 2"))
     assert evaluate(run).rows == 24
     assert export(run).difference < 1e-4
+
+
+def test_maps_of_members_are_averaged_and_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two networks that answer with a value per pixel are trained, judged and exported like one."""
+    monkeypatch.chdir(tmp_path)
+    small_masks.blocks(tmp_path)
+    run = small_runs.trained(tmp_path, small_masks.RECIPE.replace("{type: unet", "{type: unet, ensemble: 2"))
+    assert evaluate(run, split="validation").rows == 8
+    assert export(run).difference < 1e-4
+
+
+def test_each_map_learns_by_its_own_loss_and_probabilities_are_averaged() -> None:
+    """Not the logits: [B, M, K, H, W] of two members against each of them alone."""
+    task = build()
+    first, target = batch()
+    second = first.flip(1) * 2
+    both = torch.stack([first, second], dim=1)
+    losses = (task.loss(first, target) + task.loss(second, target)) / 2
+    torch.testing.assert_close(row_losses(both, target, task), losses)
+    mean = (first.softmax(1) + second.softmax(1)) / 2
+    torch.testing.assert_close(activate(both, task)["probabilities"], mean)
