@@ -34,9 +34,27 @@ def read_seal(run: Run) -> dict[str, Any]:
         raise RunError(f"{run.manifest}: not JSON any more") from None
     if not isinstance(tree, dict) or tree.pop("digest", None) != digest_of(tree):
         raise RunError(f"{run.manifest}: checksum differs: not what was written")
-    if tree["format"] != FORMAT:
-        raise RunError(f"{run.manifest}: format {tree['format']}; this is dlw {__version__}, which reads {FORMAT}")
+    if tree.get("format") != FORMAT:
+        raise RunError(f"{run.manifest}: format {tree.get('format')}; this is dlw {__version__}, which reads {FORMAT}")
+    files: Any = tree.get("files")
+    data: Any = tree.get("data")
+    is_whole = _describes(files) and files.keys() == {run.recipe.name, run.resolved.name, run.fields.name}
+    is_whole &= isinstance(data, dict) and _describes(data.get("files", {})) and _counts(data.get("splits"))
+    if not is_whole:
+        raise RunError(f"{run.manifest}: does not describe the files and the data of a run")
     return tree
+
+
+def _describes(files: Any) -> bool:
+    """Tell whether this is a mapping of names to a size and a sha256 each."""
+    return isinstance(files, dict) and all(
+        isinstance(entry, dict) and isinstance(entry.get("size"), int) and isinstance(entry.get("sha256"), str)
+        for entry in files.values()
+    )
+
+
+def _counts(splits: Any) -> bool:
+    return isinstance(splits, dict) and all(isinstance(entry, dict) for entry in splits.values())
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
