@@ -26,6 +26,7 @@ from dlw.ragged import joined, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block
 from dlw.runs import disk
+from dlw.runs.seal import digest_of
 from dlw.search import Writer
 from dlw.specs import TARGET, Arrays, ragged_kinds, rows_at_once
 from dlw.tasks._base import Task
@@ -166,6 +167,12 @@ def open_bundle(folder: Path, threads: int | None = None, *, own: bool = False) 
     )
 
 
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write bundle.json under a digest of its own."""
+    sealed = {**manifest, "digest": digest_of(manifest)}
+    disk.write_atomic(folder / BUNDLE_FILE, json.dumps(sealed, indent=1).encode())
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return bundle.json; raises RunError when it is no bundle of this version."""
     path = folder / BUNDLE_FILE
@@ -180,6 +187,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path}: bundle version {manifest.get('bundle')} written by dlw {manifest.get('dlw')}; "
             f"this is dlw {__version__}, which reads version {BUNDLE_VERSION}: export again with the same dlw"
         )
+    if manifest.pop("digest", None) != digest_of(manifest):
+        raise RunError(f"{path}: checksum differs: not what was written; export again")
     kinds = {"name": str, "format": str, "task": dict, "inputs": dict, "answers": dict, "files": dict, "step": int}
     for key, kind in kinds.items():
         if not isinstance(manifest.get(key), kind):

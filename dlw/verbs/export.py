@@ -22,7 +22,6 @@ from dlw.recipe.schema import Block, Export
 from dlw.runs import disk
 from dlw.specs import TARGET, Arrays, ragged_kinds
 from dlw.verbs._bundle import (
-    BUNDLE_FILE,
     BUNDLE_VERSION,
     FIELDS_FILE,
     PARITY_FILE,
@@ -31,6 +30,7 @@ from dlw.verbs._bundle import (
     is_bundle,
     open_bundle,
     read_manifest,
+    write_manifest,
 )
 from dlw.verbs._bundle_page import page, told_origin
 from dlw.verbs._parity import ROW_COUNTS, network_answers, prove
@@ -234,7 +234,7 @@ class _Bundle:
             "answers": _signature(answers, growing),
             "files": {file: file_entry((self.folder / file).read_bytes()) for file in files},
         }
-        disk.write_atomic(self.folder / BUNDLE_FILE, json.dumps(manifest, indent=1).encode())
+        write_manifest(self.folder, manifest)
 
     def _tell(self, parity: Mapping[str, Any]) -> None:
         """Write the proof and the README."""

@@ -20,7 +20,7 @@ from dlw.errors import ResourceError, RunError, UsageError
 from dlw.exporters import safetensors as exporter_module
 from dlw.recipe.schema import Block
 from dlw.runs import disk
-from dlw.verbs._bundle import open_bundle, open_target
+from dlw.verbs._bundle import open_bundle, open_target, write_manifest
 from dlw.verbs._bundle_page import told_origin
 from dlw.verbs._parity import ROW_COUNTS
 from dlw.verbs.export import Exported, export
@@ -259,8 +259,18 @@ def test_foreign_manifest_is_refused(
 ) -> None:
     folder = shutil.copytree(bundles["safetensors"].folder, tmp_path / "bundle")
     manifest = json.loads((folder / "bundle.json").read_text())
-    (folder / "bundle.json").write_text(json.dumps(manifest | change))
+    del manifest["digest"]
+    write_manifest(folder, manifest | change)
     with pytest.raises((RunError, UsageError), match=message):
+        open_bundle(folder)
+
+
+def test_a_changed_manifest_is_refused(bundles: dict[str, Exported], tmp_path: Path) -> None:
+    """A label with another name would be answered under that name."""
+    folder = shutil.copytree(bundles["safetensors"].folder, tmp_path / "bundle")
+    text = (folder / "bundle.json").read_text()
+    (folder / "bundle.json").write_text(text.replace('"step": ', '"step": 1'))
+    with pytest.raises(RunError, match="checksum differs: not what was written; export again"):
         open_bundle(folder)
 
 

@@ -23,7 +23,7 @@ from dlw.runs.layout import open_run
 from dlw.runs.steps import saved_steps, step_folder
 from dlw.specs import Outcome
 from dlw.verbs import _digests, _outcomes
-from dlw.verbs._bundle import file_entry
+from dlw.verbs._bundle import file_entry, write_manifest
 from dlw.verbs.compare import compare, exact_p
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.train import train
@@ -232,7 +232,7 @@ def test_exports_are_checked(copied: Path) -> None:
     (folder / "model.onnx").write_bytes(b"weights")
     manifest = {"bundle": 1, "name": "x", "format": "onnx", "task": {}, "inputs": {}, "answers": {}, "step": 1}
     files = {"model.onnx": file_entry(b"weights")}
-    (folder / "bundle.json").write_text(json.dumps({**manifest, "files": files}))
+    write_manifest(folder, {**manifest, "files": files})
     found = verify(copied / "one")
     assert ("export onnx", "same") in [(check.what, check.state) for check in found.checks]
     (folder / "model.onnx").write_bytes(b"Weights")
@@ -255,7 +255,7 @@ def test_a_damaged_list_of_exported_files_is_told(files: dict[str, Any] | None, 
     folder.mkdir(parents=True)
     manifest = {"bundle": 1, "name": "x", "format": "onnx", "task": {}, "inputs": {}, "answers": {}, "step": 1}
     if files is not None:
-        (folder / "bundle.json").write_text(json.dumps({**manifest, "files": files}))
+        write_manifest(folder, {**manifest, "files": files})
     found = verify(copied / "one")
     assert found.exit_code == 4
     (check,) = (check for check in found.checks if check.what == "export onnx")
