@@ -205,6 +205,7 @@ _NAMES = {
         "elastic": "elastic_transform elastictransform elastic_deformation",
         "quarter_turn": "rotate90 random_rotate90 randomrotate90 rot90",
         "spec_augment": "specaugment time_mask frequency_mask masking",
+        "token_dropout": "word_dropout worddropout token_masking random_mask text_noise",
         "speed": "speed_perturb time_stretch resample",
         "rand_augment": "randaugment randaug autoaugment auto_augment trivial_augment trivialaugment",
         "mixup": "mix_up",

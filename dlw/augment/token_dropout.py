@@ -1,0 +1,46 @@
+"""Hide single tokens of texts, so that no one word decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from dlw.augment._base import Augment, AugmentSettings, Draws
+from dlw.errors import UsageError
+from dlw.specs import TARGET, FieldSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KINDS = ("tokens",)
+LAID_ON = ("mask", "boxes")
+
+
+class Settings(AugmentSettings):
+    """Each token becomes the unknown one by itself; start, end and fill stay (word dropout: Iyyer et al. 2015,
+    doi:10.3115/v1/P15-1162)."""
+
+    probability: float = Field(0.1, gt=0, lt=1, description="Chance of a token to be hidden.")
+
+
+def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
+    """Return the augmentation of every text; raises UsageError where a tokenizer has no unknown token."""
+    import torch
+
+    texts = {name: spec for name, spec in groups.items() if spec.kind == "tokens" and name != TARGET}
+    if bare := [spec.columns[0] for spec in texts.values() if "unknown" not in spec.statistics]:
+        raise UsageError(f"data.augment: token_dropout: the tokens of {bare[0]} have none that stands for the unknown")
+
+    def hide(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        changed = dict(batch)
+        for name, spec in texts.items():
+            ids_BS = batch[name]
+            is_hidden_BS = draws.uniform(spec.shape[0])[:, : ids_BS.shape[1]] < settings.probability
+            frame = [0, *(spec.statistics[mark][0] for mark in ("start", "end") if mark in spec.statistics)]
+            is_word_BS = torch.isin(ids_BS, torch.tensor(frame, device=ids_BS.device), invert=True)
+            changed[name] = ids_BS.masked_fill(is_hidden_BS & is_word_BS, spec.statistics["unknown"][0])
+        return changed
+
+    return hide
