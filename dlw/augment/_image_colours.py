@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dlw.augment._base import Draws
@@ -31,3 +32,10 @@ def grey(x_BCHW: Tensor) -> Tensor:
     if x_BCHW.shape[1] != len(LUMA):
         return x_BCHW.mean(dim=1, keepdim=True)
     return (x_BCHW * torch.tensor(LUMA, device=x_BCHW.device).view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def light_unevenly(image_BCHW: Tensor, draws: Draws, strength: float, cells: int) -> Tensor:
+    """Multiply each row by a smooth field through cells x cells knots between 1 - strength and 1 + strength."""
+    knots_B1KK = 1 + strength * (2 * draws.uniform(cells * cells) - 1).view(-1, 1, cells, cells)
+    field_B1HW = F.interpolate(knots_B1KK, image_BCHW.shape[-2:], mode="bicubic", align_corners=True)
+    return like(image_BCHW.float() * field_B1HW.clamp(min=0), image_BCHW)

@@ -33,7 +33,7 @@ def mixing(inputs: Mapping[str, FieldSpec], alpha: float, probability: float, mi
         if "partner" in batch or (probability < 1 and pick.item() >= probability):
             return batch
         image_BCHW = batch[name]
-        partner_B = _partners(image_BCHW, distance)
+        partner_B = partners(image_BCHW, distance)
         share_B = _read(quantiles.to(image_BCHW.device), draws.uniform(1)[:, 0])
         mixed_BCHW, share_B = mix(image_BCHW, image_BCHW[partner_B], share_B, draws)
         return {**batch, name: mixed_BCHW, "partner": partner_B, "share": share_B}
@@ -48,7 +48,7 @@ def paste_rare(groups: Mapping[str, FieldSpec], probability: float, match_light:
 
     def apply(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         image_BCHW, ids_BHW = batch[name], batch[TARGET]
-        partner_B = _partners(image_BCHW, draws.shared(1)[0])
+        partner_B = partners(image_BCHW, draws.shared(1)[0])
         other_BCHW, other_BHW = image_BCHW[partner_B], ids_BHW[partner_B]
         if match_light:
             light_BC11 = _light(image_BCHW.float(), ids_BHW == common)
@@ -68,7 +68,7 @@ def _light(image_BCHW: Tensor, is_common_BHW: Tensor) -> Tensor:
     return total_BC11 / weight_B1HW.sum((2, 3), keepdim=True).clamp(min=1)
 
 
-def _partners(image_BCHW: Tensor, distance: Tensor) -> Tensor:
+def partners(image_BCHW: Tensor, distance: Tensor) -> Tensor:
     """Return the row that each row meets, at a common distance of 1 and more; `distance` is drawn from [0, 1)."""
     rows = len(image_BCHW)
     row_B = torch.arange(rows, device=image_BCHW.device)

@@ -27,6 +27,7 @@ SINGLE: list[tuple[str, dict[str, Any]]] = [
     ("rand_augment", {}),
     ("vertical_flip", {}),
     ("random_affine", {"turn": 20.0, "stretch": 0.2}),
+    ("illumination", {}),
     ("elastic", {"cells": 3, "strength": 2.0}),
 ]
 MIXING: list[tuple[str, dict[str, Any]]] = [("mixup", {"alpha": 1.0}), ("cutmix", {})]
@@ -204,3 +205,14 @@ def test_a_turn_keeps_the_shape_of_things_in_wide_pictures() -> None:
     assert length.item() == pytest.approx(12, abs=1.5)
     slope = (ys.max() - ys.min()) / (xs.max() - xs.min())
     assert slope.item() == pytest.approx(np.tan(module.FULL_TURN), abs=0.12)
+
+
+def test_light_differs_smoothly_from_place_to_place() -> None:
+    """A grey wall gets brighter here and darker there, by no more than asked, without steps."""
+    image = torch.full((32, 1, 40, 60), 100.0)
+    changed = run(augmentation("illumination", (1, 40, 60), strength=0.3), image, torch.arange(32))["photo"]
+    assert changed.min() > 100 * (1 - 0.3 * 1.4)
+    assert changed.max() < 100 * (1 + 0.3 * 1.4)
+    assert changed.amax((2, 3)).sub(changed.amin((2, 3))).min() > 5
+    assert changed.diff(dim=3).abs().max() < 6
+    assert abs(float(changed.mean()) - 100) < 3

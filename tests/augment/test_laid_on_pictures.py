@@ -25,8 +25,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"zoom": (0.6, 0.9), "fill": "reflect"},
     ],
     "patch": [{"size": 32}, {"size": 16, "focus": 1.0, "rare_rows": 0.5}],
+    "synthetic_defects": [{"shapes": ["spot", "line"], "light": (3.0, 4.0), "dark": 0.0}],
 }
 """Settings that are tried beside the defaults."""
+UNMOVED = ("color", "illumination", "random_erasing")
+"""They change what is seen and leave it where it is."""
 
 
 def laid(kind: str) -> list[tuple[str, dict[str, Any]]]:
@@ -42,7 +45,7 @@ def augmentation(name: str, kind: str, **options: Any) -> Augment:
     groups = {
         "image": FieldSpec("image", (1, SIDE, SIDE), "uint8", statistics={"mean": [8.0], "std": [60.0]}),
         "target": FieldSpec(
-            kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8", statistics={"counts": [[11, 10]]}
+            kind, (SIDE, SIDE) if kind == "mask" else (2, 5), "uint8", sizes=(2,), statistics={"counts": [[11, 10]]}
         ),
     }
     module = registry.load("augment", name)
@@ -77,7 +80,7 @@ def test_a_mask_names_what_is_seen(name: str, options: dict[str, Any]) -> None:
     seen, ids = run(augmentation(name, "mask", **options), image, mask)
     assert ids.dtype == torch.uint8
     assert set(ids.unique().tolist()) <= {0, 1, VOID}
-    if name in ("color", "random_erasing"):
+    if name in UNMOVED:
         assert torch.equal(ids, mask)
         return
     assert ids.shape[1:] == seen.shape[2:]
@@ -94,7 +97,7 @@ def test_a_box_stays_around_its_thing(name: str, options: dict[str, Any]) -> Non
     seen, moved = run(augmentation(name, "boxes", **options), image, boxes)
     assert moved.shape == boxes.shape
     assert (moved[:, 1] == torch.tensor([-1.0, 0, 0, 0, 0])).all() or torch.equal(moved[:, 1], boxes[:, 1])
-    if name in ("color", "random_erasing"):
+    if name in UNMOVED:
         assert torch.equal(moved, boxes)
         return
     assert not torch.equal(moved, boxes)
