@@ -42,7 +42,8 @@ def draw_defects(
 ) -> Augment:
     """Return the augmentation that draws one defect on a share of the rows and marks it as the rarer of two classes.
 
-    What is not known stays so and is not drawn upon.
+    What is not known stays so and is not drawn upon. A defect that changes less than half of its pixels, as on black
+    ground, is not drawn.
     """
     (name,) = (name for name, spec in groups.items() if spec.kind == "image")
     defect = 1 - commonest(groups[TARGET])
@@ -52,13 +53,12 @@ def draw_defects(
         image_BCHW, ids_BHW = batch[name], batch[TARGET]
         is_met_B, choice_B, dark_B, light_B, mixed_B, contrast_B = draws.uniform(6).unbind(1)
         shape_B = choices_S.to(ids_BHW.device)[(choice_B * len(choices_S)).long()]
-        is_open_BHW = (ids_BHW != VOID) & (is_met_B < probability)[:, None, None]
-        cover_BHW = _covered(shape_B, draws, *ids_BHW.shape[1:]) * is_open_BHW
-
         x_BCHW = image_BCHW.float()
-        mean_BC11, spread_B111 = _light(x_BCHW, ids_BHW != VOID)
+        is_known_BHW = ids_BHW != VOID
+        mean_BC11, spread_B111 = _light(x_BCHW, is_known_BHW)
         partner_B = partners(image_BCHW, draws.shared(1)[0])
         texture_BCHW = x_BCHW[partner_B] - mean_BC11[partner_B] + mean_BC11
+        texture_BCHW = torch.where(is_known_BHW[partner_B][:, None], texture_BCHW, x_BCHW)
         is_region_B = shape_B == REGION
         share_B = torch.where(is_region_B, mixed_B, 0.0)
         contrast_B = torch.where(is_region_B, _between(contrast_B, *_REGION_CONTRAST), 1.0)
@@ -68,11 +68,21 @@ def draw_defects(
         mixed_BCHW = torch.lerp(x_BCHW, texture_BCHW, share_B111)
         coarse_BCHW = F.avg_pool2d(mixed_BCHW, _FINE, stride=1, padding=_FINE // 2, count_include_pad=False)
         defect_BCHW = torch.lerp(coarse_BCHW, mixed_BCHW, contrast_B111) + step_B111 * spread_B111
-        drawn_BCHW = torch.lerp(x_BCHW, defect_BCHW, cover_BHW[:, None])
-        marked_BHW = torch.where(cover_BHW > 0.5, defect, ids_BHW)
-        return {**batch, name: like(drawn_BCHW, image_BCHW), TARGET: marked_BHW.to(ids_BHW.dtype)}
+        cover_BHW = _covered(shape_B, draws, *ids_BHW.shape[1:]) * is_known_BHW
+        drawn_BCHW = like(torch.lerp(x_BCHW, defect_BCHW, cover_BHW[:, None]), image_BCHW)
+        is_within_BHW = cover_BHW > 0.5
+        is_drawn_B = (is_met_B < probability) & _is_seen(drawn_BCHW != image_BCHW, is_within_BHW)
+        drawn_BCHW = torch.where(is_drawn_B[:, None, None, None], drawn_BCHW, image_BCHW)
+        marked_BHW = torch.where(is_drawn_B[:, None, None] & is_within_BHW, defect, ids_BHW)
+        return {**batch, name: drawn_BCHW, TARGET: marked_BHW.to(ids_BHW.dtype)}
 
     return apply
+
+
+def _is_seen(is_changed_BCHW: Tensor, is_within_BHW: Tensor) -> Tensor:
+    """Tell for each row whether there is a defect, and at least half of it changes a pixel [B]."""
+    changed_B = (is_changed_BCHW.any(1) & is_within_BHW).sum((1, 2))
+    return (changed_B > 0) & (2 * changed_B >= is_within_BHW.sum((1, 2)))
 
 
 def _light(x_BCHW: Tensor, is_known_BHW: Tensor) -> tuple[Tensor, Tensor]:

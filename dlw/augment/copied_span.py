@@ -24,7 +24,8 @@ class Settings(AugmentSettings):
     """A span of drawn place and length, for a run that `model.backbone` then starts from.
 
     Summaries use words of what they summarise, and few pairs teach that slowly. Asking for a part of the text itself
-    is what PEGASUS begins with (Zhang et al. 2020, arXiv:1912.08777), which also hides that part from the reader.
+    is what PEGASUS begins with (Zhang et al. 2020, arXiv:1912.08777), which also hides that part from the reader. In a
+    recipe it belongs before token_dropout, or words that are hidden are asked for.
     """
 
     probability: float = Field(1.0, gt=0, le=1, description="Chance of a row to be asked for a span.")

@@ -19,8 +19,8 @@ LAID_ON = ("mask", "boxes")
 
 
 class Settings(AugmentSettings):
-    """Each token becomes the unknown one by itself; start, end and fill stay (word dropout: Iyyer et al. 2015,
-    doi:10.3115/v1/P15-1162)."""
+    """Each token becomes the unknown one by itself; start, end, roles of a conversation and fill stay (word dropout:
+    Iyyer et al. 2015, doi:10.3115/v1/P15-1162). What is learned is left alone."""
 
     probability: float = Field(0.1, gt=0, lt=1, description="Chance of a token to be hidden.")
 
@@ -30,17 +30,24 @@ def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     import torch
 
     texts = {name: spec for name, spec in groups.items() if spec.kind == "tokens" and name != TARGET}
-    if bare := [spec.columns[0] for spec in texts.values() if "unknown" not in spec.statistics]:
+    if bare := [name for name, spec in texts.items() if "unknown" not in spec.statistics]:
         raise UsageError(f"data.augment: token_dropout: the tokens of {bare[0]} have none that stands for the unknown")
 
     def hide(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         changed = dict(batch)
-        for name, spec in texts.items():
+        longest = max(batch[name].shape[1] for name in texts)
+        draw_BSN = draws.uniform(longest * len(texts)).view(-1, longest, len(texts))
+        for place, (name, spec) in enumerate(texts.items()):
             ids_BS = batch[name]
-            is_hidden_BS = draws.uniform(spec.shape[0])[:, : ids_BS.shape[1]] < settings.probability
-            frame = [0, *(spec.statistics[mark][0] for mark in ("start", "end") if mark in spec.statistics)]
-            is_word_BS = torch.isin(ids_BS, torch.tensor(frame, device=ids_BS.device), invert=True)
+            is_hidden_BS = draw_BSN[:, : ids_BS.shape[1], place] < settings.probability
+            is_word_BS = torch.isin(ids_BS, torch.tensor(_frame(spec), device=ids_BS.device), invert=True)
             changed[name] = ids_BS.masked_fill(is_hidden_BS & is_word_BS, spec.statistics["unknown"][0])
         return changed
 
     return hide
+
+
+def _frame(spec: FieldSpec) -> list[int]:
+    """Return the ids that are no words."""
+    marks = [spec.statistics[mark][0] for mark in ("start", "end") if mark in spec.statistics]
+    return [0, *marks, *spec.statistics.get("roles", {}).values()]

@@ -1,7 +1,7 @@
 """Weights of another run as a start: `model.backbone: {from: RUN}`.
 
-Tensors go where name and shape are the same, below the parts of both networks that fit best; the last layer, `output`,
-stays fresh unless `head: kept` asks for it. Each member of an ensemble starts: from the member of the other run that
+Tensors go where name and shape are the same, below the parts of both networks that fit best; the last layer stays fresh
+unless `head: kept` asks for it. Each member of an ensemble starts: from the member of the other run that
 stands in its place, in turn where that has fewer. What was taken is written into the run, which needs the other one no
 more once it has a checkpoint.
 """
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from dlw.engine.loop import Job
 
 FILE = "backbone.json"
-_HEAD = "output"
+_HEADS = ("output", "last", "picture")
+"""What networks call their last layer."""
 _SHOWN = 5
 _MEMBER = re.compile(r"(\w+\.)*?members\.\d+\.")
 
@@ -63,6 +64,11 @@ def start_from_backbone(job: Job, recipe: Recipe, run: Run, listener: Listener, 
     digest = saved.manifest.files[f"{group}.safetensors"][1]
     _refuse_change(run, digest, other)
     live = job.network.state_dict()
+    if wanted.head == "kept" and len(_members(live)) > (networks := len(_members(saved.tensors[group])) or 1):
+        raise RunError(
+            f"{other.folder}: holds {networks} of {len(_members(live))} networks, and with head: kept those that start "
+            "alike stay alike; leave the head fresh, or start from an ensemble of the same size"
+        )
     found = matching(saved.tensors[group], live, is_head_kept=wanted.head == "kept")
     if not any(name in found for name, _ in job.network.named_parameters()):
         raise RunError(
@@ -94,12 +100,18 @@ def matching(
     A network may lie inside another on either side: of all pairs of parts, the one that shares the most values counts.
     """
     members = _members(live)
+    if not members:
+        return _best_pair(tensors, live, is_head_kept)
     stored = _members(tensors) or [""]
-    found: dict[str, Tensor] = {}
+    found = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not name.startswith((*members, *stored)) and _fits(tensor, live.get(name))
+    }
     for place, member in enumerate(members):
         one = _best_pair(_inside(tensors, stored[place % len(stored)]), _inside(live, member), is_head_kept)
         found |= {member + name: tensor for name, tensor in one.items()}
-    return found if members else _best_pair(tensors, live, is_head_kept)
+    return found
 
 
 def _best_pair(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor], is_head_kept: bool) -> dict[str, Tensor]:
@@ -110,7 +122,8 @@ def _best_pair(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor], is_hea
         inside = _inside(tensors, stored_part)
         for part in _parts(live):
             fitting = {name: t for name, t in inside.items() if _fits(t, live.get(part + name))}
-            found = {part + name: t for name, t in fitting.items() if is_head_kept or not _is_head(stored_part + name)}
+            heads = () if is_head_kept else [n for n in fitting if _is_head(stored_part + n) or _is_head(part + n)]
+            found = {part + name: tensor for name, tensor in fitting.items() if name not in heads}
             count = sum(tensor.numel() for tensor in found.values())
             if count > most:
                 best, most = found, count
@@ -132,7 +145,7 @@ def _fits(tensor: Tensor, place: Tensor | None) -> bool:
 
 
 def _is_head(name: str) -> bool:
-    return _HEAD in name.split(".")
+    return name.split(".")[-2:-1] in [[head] for head in _HEADS]
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[str]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dlw.engine.team import Team
 
 BUNDLE_FILE, FIELDS_FILE, PARITY_FILE, RECIPE_FILE = "bundle.json", "fields.json", "parity.json", "recipe.resolved.yaml"
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 64 * 2**30
 

@@ -28,8 +28,8 @@ def drawn(ids: Tensor | None = None, **options: Any) -> tuple[Tensor, Tensor, Te
     return image, changed["image"], changed["target"]
 
 
-def groups(kind: str = "mask", classes: int = 2) -> dict[str, FieldSpec]:
-    counts = {"counts": [[100, *[1] * (classes - 1)]]}
+def groups(kind: str = "mask", classes: int = 2, common: int = 0) -> dict[str, FieldSpec]:
+    counts = {"counts": [[100 if k == common else 1 for k in range(classes)]]}
     return {
         "image": FieldSpec("image", (1, SIDE, SIDE), "uint8", statistics={"mean": [GREY], "std": [SPREAD]}),
         "target": FieldSpec(kind, (SIDE, SIDE), "uint8", sizes=(classes,), statistics=counts),
@@ -82,6 +82,31 @@ def test_what_is_not_known_is_left_alone_and_a_defect_already_there_stays() -> N
     assert torch.equal(marked == VOID, ids == VOID)
     assert torch.equal(changed[:, 0][ids == VOID], image[:, 0][ids == VOID])
     assert marked[ids == 1].eq(1).all()
+
+
+def test_the_rarer_class_is_the_defect() -> None:
+    image = torch.randint(60, 180, (ROWS, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)).byte()
+    ids = torch.ones(ROWS, SIDE, SIDE, dtype=torch.uint8)
+    augment = synthetic_defects.build(synthetic_defects.Settings(probability=1.0), groups(common=1))
+    changed = augment({"image": image, "target": ids}, RowDraws(3, 0, torch.arange(ROWS), place=0))
+    assert changed["image"].dtype == changed["target"].dtype == torch.uint8
+    assert changed["target"].unique().tolist() == [0, 1]
+    assert (changed["image"] != image).any(1)[changed["target"] == 0].float().mean() > 0.9
+
+
+@pytest.mark.parametrize("grey", [0, 255, 90])
+def test_what_cannot_be_seen_is_not_marked(grey: int) -> None:
+    """On a picture of one grey nothing has a light of its own; on black ground nothing can be darker."""
+    image, ids = torch.full((ROWS, 1, SIDE, SIDE), grey, dtype=torch.uint8), torch.zeros(ROWS, SIDE, SIDE).byte()
+    image[: ROWS // 2, :, :9] = 200 if grey < 200 else 40
+    augment = synthetic_defects.build(synthetic_defects.Settings(probability=1.0), groups())
+    changed = augment({"image": image, "target": ids}, RowDraws(3, 0, torch.arange(ROWS), place=0))
+    is_changed_BHW = (changed["image"] != image).any(1)
+    for row in range(ROWS):
+        marked_HW = changed["target"][row] == 1
+        assert not marked_HW.any() or is_changed_BHW[row][marked_HW].float().mean() >= 0.5
+        assert marked_HW.any() or not is_changed_BHW[row].any()
+    assert (changed["target"] == 1).any()
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("mask", 3), ("boxes", 2)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -15,8 +17,8 @@ UNKNOWN, START, END = 1, 2, 3
 LENGTH = 40
 
 
-def spec(name: str = "text", **marks: list[int]) -> FieldSpec:
-    return FieldSpec("tokens", (LENGTH,), "int32", (name,), (90,), (), marks, is_ragged=True)
+def spec(**marks: Any) -> FieldSpec:
+    return FieldSpec("tokens", (LENGTH,), "int32", (), (90,), (), marks, is_ragged=True)
 
 
 MARKED = spec(unknown=[UNKNOWN], start=[START], end=[END], characters=[1] * 90)
@@ -33,9 +35,7 @@ def texts(rows: int) -> Tensor:
 
 
 def hidden(batch: dict[str, Tensor], rows: Tensor, probability: float = 0.3) -> dict[str, Tensor]:
-    made = token_dropout.build(
-        token_dropout.Settings(probability=probability), {name: MARKED for name in batch if name != "target"}
-    )
+    made = token_dropout.build(token_dropout.Settings(probability=probability), dict.fromkeys(batch, MARKED))
     return made(batch, RowDraws(5, 1, rows, 0))
 
 
@@ -62,6 +62,20 @@ def test_a_row_changes_the_same_way_in_every_batch() -> None:
     assert not torch.equal(both["text"], both["title"])
 
 
+def test_texts_longer_than_those_of_training_are_taken() -> None:
+    """Windows of a language model, rows that were not in the sample that was fitted."""
+    ids = torch.full((50, 3 * LENGTH), 7, dtype=torch.int32)
+    assert hidden({"text": ids}, torch.arange(50))["text"].eq(UNKNOWN).float().mean() == pytest.approx(0.3, abs=0.02)
+
+
+def test_who_speaks_is_not_hidden() -> None:
+    made = token_dropout.build(
+        token_dropout.Settings(probability=0.9), {"text": spec(unknown=[UNKNOWN], roles={"user": 50, "assistant": 51})}
+    )
+    ids = torch.full((9, 20), 51, dtype=torch.int32)
+    assert torch.equal(made({"text": ids}, RowDraws(5, 1, torch.arange(9), 0))["text"], ids)
+
+
 def test_what_is_learned_is_left_alone() -> None:
     ids = texts(4)
     assert torch.equal(hidden({"text": ids, "target": ids}, torch.arange(4))["target"], ids)
@@ -69,4 +83,4 @@ def test_what_is_learned_is_left_alone() -> None:
 
 def test_tokens_without_an_unknown_one_are_refused() -> None:
     with pytest.raises(UsageError, match="the tokens of film have none that stands for the unknown"):
-        token_dropout.build(token_dropout.Settings(), {"film": spec("film")})
+        token_dropout.build(token_dropout.Settings(), {"film": spec()})

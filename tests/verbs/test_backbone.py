@@ -100,6 +100,25 @@ def test_every_member_of_an_ensemble_starts_from_a_member_in_its_place() -> None
     }
 
 
+def test_heads_are_left_fresh_whatever_they_are_called_and_on_both_sides() -> None:
+    plain = {"first.weight": torch.zeros(3), "last.weight": torch.zeros(9)}
+    assert set(matching(plain, plain)) == {"first.weight"}
+    assert matching({"proj.weight": torch.zeros(9)}, {"output.weight": torch.zeros(9)}) == {}
+    encoder = {"layer.0.attention.output.dense.weight": torch.zeros(9)}
+    assert set(matching(encoder, encoder)) == encoder.keys()
+
+
+def test_what_lies_beside_the_members_is_taken_too() -> None:
+    pair = {f"network.members.{k}.stem.weight": torch.zeros(3) for k in range(2)} | {"class_KD": torch.zeros(4)}
+    assert set(matching(pair, pair)) == pair.keys()
+
+
+def test_members_that_would_stay_alike_are_refused(first: Path) -> None:
+    recipe = NEXT.replace("model: {", "model: {ensemble: 2, ").replace("from: first", "from: first, head: kept")
+    with pytest.raises(RunError, match="holds 1 of 2 networks"):
+        start(first.parent, recipe)
+
+
 def test_a_trained_ensemble_starts_whole_from_one_run(first: Path) -> None:
     run = start(first.parent, NEXT.replace("model: {", "model: {ensemble: 2, "))
     old, new = weights(first), weights(run)

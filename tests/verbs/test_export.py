@@ -248,7 +248,7 @@ def test_damaged_bundle_is_refused(bundles: dict[str, Exported], name: str, dama
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bundle": 2}, "export again with the same dlw"),
+        ({"bundle": 1}, "export again with the same dlw"),
         ({"files": None}, "files is missing or wrong"),
         ({"files": {"../secret": {}}}, "not a file of this bundle"),
         ({"format": "onx"}, "did you mean onnx"),

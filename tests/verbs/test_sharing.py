@@ -23,7 +23,7 @@ from dlw.runs.layout import open_run
 from dlw.runs.steps import saved_steps, step_folder
 from dlw.specs import Outcome
 from dlw.verbs import _digests, _outcomes
-from dlw.verbs._bundle import file_entry, write_manifest
+from dlw.verbs._bundle import BUNDLE_VERSION, file_entry, write_manifest
 from dlw.verbs.compare import compare, exact_p
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.train import train
@@ -230,7 +230,15 @@ def test_exports_are_checked(copied: Path) -> None:
     folder = copied / "one" / "exports" / "onnx"
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(b"weights")
-    manifest = {"bundle": 1, "name": "x", "format": "onnx", "task": {}, "inputs": {}, "answers": {}, "step": 1}
+    manifest = {
+        "bundle": BUNDLE_VERSION,
+        "name": "x",
+        "format": "onnx",
+        "task": {},
+        "inputs": {},
+        "answers": {},
+        "step": 1,
+    }
     files = {"model.onnx": file_entry(b"weights")}
     write_manifest(folder, {**manifest, "files": files})
     found = verify(copied / "one")
@@ -253,7 +261,15 @@ def test_exports_are_checked(copied: Path) -> None:
 def test_a_damaged_list_of_exported_files_is_told(files: dict[str, Any] | None, message: str, copied: Path) -> None:
     folder = copied / "one" / "exports" / "onnx"
     folder.mkdir(parents=True)
-    manifest = {"bundle": 1, "name": "x", "format": "onnx", "task": {}, "inputs": {}, "answers": {}, "step": 1}
+    manifest = {
+        "bundle": BUNDLE_VERSION,
+        "name": "x",
+        "format": "onnx",
+        "task": {},
+        "inputs": {},
+        "answers": {},
+        "step": 1,
+    }
     if files is not None:
         write_manifest(folder, {**manifest, "files": files})
     found = verify(copied / "one")
