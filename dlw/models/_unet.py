@@ -76,14 +76,16 @@ class UNet(nn.Module):
 class TopPlaces(nn.Module):
     """The answer of a picture is that of the places that say it most; classes compete at each place.
 
-    For multiple-instance learning by such places see Durand et al. 2017 (WILDCAT), equation 2. A linear layer that
-    starts as the identity turns what places say into what the picture is.
+    For multiple-instance learning by such places see Durand et al. 2017 (WILDCAT), equation 2. What they say is brought
+    to mean 0 and deviation 1 over the pictures, since the places that say it most say nearly the same of every picture;
+    a linear layer that starts as the identity turns that into what the picture is.
     """
 
     def __init__(self, network: UNet, share: float, output: OutputSpec) -> None:
         super().__init__()
         self.network = network
         self.share = share
+        self.evened = nn.BatchNorm1d(output.size, affine=False)
         self.picture = nn.Linear(output.size, output.size)
         nn.init.eye_(self.picture.weight)
         start_at(self.picture.bias, output, otherwise=0.0)
@@ -92,7 +94,12 @@ class TopPlaces(nn.Module):
         """Return [B, K]."""
         place_BKP = self.network(batch).float().log_softmax(1).flatten(2)
         count = max(1, round(self.share * place_BKP.shape[2]))
-        answer_BK: Tensor = self.picture(place_BKP.topk(count, dim=2).values.mean(2))
+        most_BK = place_BKP.topk(count, dim=2).values.mean(2)
+        if self.training and len(most_BK) == 1:  # one picture has no deviation
+            most_BK = F.batch_norm(most_BK, self.evened.running_mean, self.evened.running_var)
+        else:
+            most_BK = self.evened(most_BK)
+        answer_BK: Tensor = self.picture(most_BK)
         return answer_BK
 
 

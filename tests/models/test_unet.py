@@ -72,7 +72,17 @@ def test_a_picture_is_what_its_top_places_say() -> None:
     whole.network.load_state_dict(places.state_dict())
     image = pictures((1, 8, 8), 2)
     log_p = places({"image": image}).log_softmax(1).flatten(2)
-    torch.testing.assert_close(whole({"image": image}), log_p.sort(2, descending=True).values[..., :6].mean(2))
+    most = log_p.sort(2, descending=True).values[..., :6].mean(2)
+    torch.testing.assert_close(whole({"image": image}), most / (1 + 1e-5) ** 0.5)
     out = network(kind="vector")({"image": pictures((1, 8, 8), 4)})
     out.square().sum().backward()
     assert out.shape == (4, 3)
+
+
+def test_pictures_are_told_apart_by_how_much_their_top_places_say() -> None:
+    """From the first step on, however little that differs; one picture alone learns by what was seen before."""
+    net = network(kind="vector", top_share=0.1)
+    out = net({"image": pictures((1, 8, 8), 16)})
+    torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(out.std(0, correction=0), torch.ones(3), atol=0.05, rtol=0)
+    assert net({"image": pictures((1, 8, 8), 1)}).isfinite().all()
