@@ -207,7 +207,6 @@ _NAMES = {
         "spec_augment": "specaugment time_mask frequency_mask masking",
         "synthetic_defects": "synthetic_anomalies simulated_anomalies cutpaste cut_paste draem",
         "illumination": "random_illumination uneven_light lighting shading vignette",
-        "copied_span": "gap_sentences gap_sentence_generation span_copy",
         "token_dropout": "word_dropout worddropout token_masking random_mask text_noise",
         "speed": "speed_perturb time_stretch resample",
         "rand_augment": "randaugment randaug autoaugment auto_augment trivial_augment trivialaugment",
