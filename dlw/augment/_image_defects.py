@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlw.augment._base import Augment, Draws
-from dlw.augment._image_mixing import partners
+from dlw.augment._image_mixing import light, partners
 from dlw.augment._image_patches import commonest
 from dlw.augment._images import like
 from dlw.specs import TARGET, VOID, FieldSpec
@@ -37,7 +37,7 @@ def draw_defects(
     groups: Mapping[str, FieldSpec],
     shapes: Sequence[str],
     probability: float,
-    light: tuple[float, float],
+    strength: tuple[float, float],
     dark: float,
 ) -> Augment:
     """Return the augmentation that draws one defect on a share of the rows and marks it as the rarer of two classes.
@@ -55,14 +55,15 @@ def draw_defects(
         shape_B = choices_S.to(ids_BHW.device)[(choice_B * len(choices_S)).long()]
         x_BCHW = image_BCHW.float()
         is_known_BHW = ids_BHW != VOID
-        mean_BC11, spread_B111 = _light(x_BCHW, is_known_BHW)
+        mean_BC11 = light(x_BCHW, is_known_BHW)
+        spread_B111 = light((x_BCHW - mean_BC11).square(), is_known_BHW).mean(1, keepdim=True).sqrt()
         partner_B = partners(image_BCHW, draws.shared(1)[0])
         texture_BCHW = x_BCHW[partner_B] - mean_BC11[partner_B] + mean_BC11
         texture_BCHW = torch.where(is_known_BHW[partner_B][:, None], texture_BCHW, x_BCHW)
         is_region_B = shape_B == REGION
         share_B = torch.where(is_region_B, mixed_B, 0.0)
         contrast_B = torch.where(is_region_B, _between(contrast_B, *_REGION_CONTRAST), 1.0)
-        step_B = torch.where(dark_B < dark, -1.0, 1.0) * _between(light_B, *light)
+        step_B = torch.where(dark_B < dark, -1.0, 1.0) * _between(light_B, *strength)
         step_B = step_B * torch.where(is_region_B, _REGION_LIGHT, 1.0)
         share_B111, contrast_B111, step_B111 = (of_B[:, None, None, None] for of_B in (share_B, contrast_B, step_B))
         mixed_BCHW = torch.lerp(x_BCHW, texture_BCHW, share_B111)
@@ -83,15 +84,6 @@ def _is_seen(is_changed_BCHW: Tensor, is_within_BHW: Tensor) -> Tensor:
     """Tell for each row whether there is a defect, and at least half of it changes a pixel [B]."""
     changed_B = (is_changed_BCHW.any(1) & is_within_BHW).sum((1, 2))
     return (changed_B > 0) & (2 * changed_B >= is_within_BHW.sum((1, 2)))
-
-
-def _light(x_BCHW: Tensor, is_known_BHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean [B, C, 1, 1] and standard deviation [B, 1, 1, 1] of the known pixels."""
-    weight_B1HW = is_known_BHW[:, None].float()
-    count_B111 = weight_B1HW.sum((2, 3), keepdim=True).clamp(min=1)
-    mean_BC11 = (x_BCHW * weight_B1HW).sum((2, 3), keepdim=True) / count_B111
-    square_BC11 = ((x_BCHW - mean_BC11).square() * weight_B1HW).sum((2, 3), keepdim=True) / count_B111
-    return mean_BC11, square_BC11.mean(1, keepdim=True).sqrt()
 
 
 def _between(draw_B: Tensor, low: float, high: float) -> Tensor:

@@ -51,7 +51,7 @@ def paste_rare(groups: Mapping[str, FieldSpec], probability: float, match_light:
         partner_B = partners(image_BCHW, draws.shared(1)[0])
         other_BCHW, other_BHW = image_BCHW[partner_B], ids_BHW[partner_B]
         if match_light:
-            light_BC11 = _light(image_BCHW.float(), ids_BHW == common)
+            light_BC11 = light(image_BCHW.float(), ids_BHW == common)
             other_BCHW = like(other_BCHW.float() + light_BC11 - light_BC11[partner_B], image_BCHW)
         is_met_B11 = (draws.uniform(1)[:, 0] < probability)[:, None, None]
         is_pasted_BHW = is_met_B11 & is_rare(other_BHW, common) & (ids_BHW != VOID)
@@ -61,9 +61,9 @@ def paste_rare(groups: Mapping[str, FieldSpec], probability: float, match_light:
     return apply
 
 
-def _light(image_BCHW: Tensor, is_common_BHW: Tensor) -> Tensor:
-    """Return the mean of each channel over the pixels of the commonest class [B, C, 1, 1]; 0 where there are none."""
-    weight_B1HW = is_common_BHW[:, None].float()
+def light(image_BCHW: Tensor, is_counted_BHW: Tensor) -> Tensor:
+    """Return the mean of each channel over the pixels that count [B, C, 1, 1]; 0 where there are none."""
+    weight_B1HW = is_counted_BHW[:, None].float()
     total_BC11 = (image_BCHW * weight_B1HW).sum((2, 3), keepdim=True)
     return total_BC11 / weight_B1HW.sum((2, 3), keepdim=True).clamp(min=1)
 

@@ -27,11 +27,11 @@ class Settings(AugmentSettings):
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
     """Return the augmentation of every text; raises UsageError where a tokenizer has no unknown token."""
-    import torch
-
     texts = {name: spec for name, spec in groups.items() if spec.kind == "tokens" and name != TARGET}
     if bare := [name for name, spec in texts.items() if "unknown" not in spec.statistics]:
         raise UsageError(f"data.augment: token_dropout: the tokens of {bare[0]} have none that stands for the unknown")
+
+    frames = {name: _frame(spec) for name, spec in texts.items()}
 
     def hide(batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         changed = dict(batch)
@@ -40,8 +40,9 @@ def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
         for place, (name, spec) in enumerate(texts.items()):
             ids_BS = batch[name]
             is_hidden_BS = draw_BSN[:, : ids_BS.shape[1], place] < settings.probability
-            is_word_BS = torch.isin(ids_BS, torch.tensor(_frame(spec), device=ids_BS.device), invert=True)
-            changed[name] = ids_BS.masked_fill(is_hidden_BS & is_word_BS, spec.statistics["unknown"][0])
+            for mark in frames[name]:
+                is_hidden_BS = is_hidden_BS & (ids_BS != mark)
+            changed[name] = ids_BS.masked_fill(is_hidden_BS, spec.statistics["unknown"][0])
         return changed
 
     return hide

@@ -1,9 +1,9 @@
 """Weights of another run as a start: `model.backbone: {from: RUN}`.
 
 Tensors go where name and shape are the same, below the parts of both networks that fit best; the last layer stays fresh
-unless `head: kept` asks for it. Each member of an ensemble starts: from the member of the other run that
-stands in its place, in turn where that has fewer. What was taken is written into the run, which needs the other one no
-more once it has a checkpoint.
+unless `head: kept` asks for it. Each member of an ensemble starts from the member of the other run in its place, in
+turn where that has fewer. What was taken is written into the run, which needs the other one no more once it has a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def matching(
     found = {
         name: tensor
         for name, tensor in tensors.items()
-        if not name.startswith((*members, *stored)) and _fits(tensor, live.get(name))
+        if not name.startswith((*members, *stored))
+        and _fits(tensor, live.get(name))
+        and (is_head_kept or not _is_head(name))
     }
     for place, member in enumerate(members):
         one = _best_pair(_inside(tensors, stored[place % len(stored)]), _inside(live, member), is_head_kept)
@@ -145,7 +147,7 @@ def _fits(tensor: Tensor, place: Tensor | None) -> bool:
 
 
 def _is_head(name: str) -> bool:
-    return name.split(".")[-2:-1] in [[head] for head in _HEADS]
+    return name.rpartition(".")[0].rpartition(".")[2] in _HEADS
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[str]:

@@ -266,7 +266,7 @@ def test_foreign_manifest_is_refused(
 
 
 def test_a_changed_manifest_is_refused(bundles: dict[str, Exported], tmp_path: Path) -> None:
-    """A label with another name would be answered under that name."""
+    """Even where nothing else would notice: here the step that is named."""
     folder = shutil.copytree(bundles["safetensors"].folder, tmp_path / "bundle")
     text = (folder / "bundle.json").read_text()
     (folder / "bundle.json").write_text(text.replace('"step": ', '"step": 1'))

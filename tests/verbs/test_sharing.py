@@ -42,6 +42,7 @@ optimizer: {lr: 0.03}
 train: {epochs: 4, batch_size: 16, threads: 1}
 evaluate: {baseline: false, bootstrap: 0}
 """
+MANIFEST = {"bundle": BUNDLE_VERSION, "name": "x", "format": "onnx", "step": 1, "task": {}, "inputs": {}, "answers": {}}
 
 
 @pytest.fixture(scope="module")
@@ -230,17 +231,8 @@ def test_exports_are_checked(copied: Path) -> None:
     folder = copied / "one" / "exports" / "onnx"
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(b"weights")
-    manifest = {
-        "bundle": BUNDLE_VERSION,
-        "name": "x",
-        "format": "onnx",
-        "task": {},
-        "inputs": {},
-        "answers": {},
-        "step": 1,
-    }
     files = {"model.onnx": file_entry(b"weights")}
-    write_manifest(folder, {**manifest, "files": files})
+    write_manifest(folder, {**MANIFEST, "files": files})
     found = verify(copied / "one")
     assert ("export onnx", "same") in [(check.what, check.state) for check in found.checks]
     (folder / "model.onnx").write_bytes(b"Weights")
@@ -261,17 +253,8 @@ def test_exports_are_checked(copied: Path) -> None:
 def test_a_damaged_list_of_exported_files_is_told(files: dict[str, Any] | None, message: str, copied: Path) -> None:
     folder = copied / "one" / "exports" / "onnx"
     folder.mkdir(parents=True)
-    manifest = {
-        "bundle": BUNDLE_VERSION,
-        "name": "x",
-        "format": "onnx",
-        "task": {},
-        "inputs": {},
-        "answers": {},
-        "step": 1,
-    }
     if files is not None:
-        write_manifest(folder, {**manifest, "files": files})
+        write_manifest(folder, {**MANIFEST, "files": files})
     found = verify(copied / "one")
     assert found.exit_code == 4
     (check,) = (check for check in found.checks if check.what == "export onnx")
