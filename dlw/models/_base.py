@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,3 +111,20 @@ class ModelSettings(BaseModel):
     backbone: Backbone | None = Field(
         None, description="Start from the weights of another run, wherever name and shape are the same."
     )
+
+
+class PictureSettings(ModelSettings):
+    """Base of the Settings of a model that reads one picture and answers with a vector or a map."""
+
+    test_time_flips: list[Literal["horizontal", "vertical"]] = Field(
+        [],
+        description="Outside of training the picture's mirror images are answered as well and the answers averaged: "
+        "for things that may be seen so, at 2 or 4 times the cost.",
+    )
+
+    @field_validator("test_time_flips")
+    @classmethod
+    def _no_flip_twice(cls, flips: list[str]) -> list[str]:
+        if len(set(flips)) < len(flips):
+            raise ValueError("names a flip twice")
+        return flips

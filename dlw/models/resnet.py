@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlw.models._base import ModelSettings
+from dlw.models._base import PictureSettings
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Width = Annotated[int, Field(ge=1, le=8192)]
 Depth = Annotated[int, Field(ge=1, le=200)]
 
 
-class Settings(ModelSettings):
+class Settings(PictureSettings):
     """A stem, then one stage per entry of `widths` (each but the first halves height and width), pool, output.
 
     Residual blocks: He et al. 2016, arXiv:1512.03385; averaging shortcuts: He et al. 2019, arXiv:1812.01187.

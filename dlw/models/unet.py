@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlw.models._base import ModelSettings
+from dlw.models._base import PictureSettings
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 Depth = Annotated[int, Field(ge=1, le=100)]
 
 
-class Settings(ModelSettings):
+class Settings(PictureSettings):
     """Residual stages on the way down, each but the first halving height and width; on the way up, the stage below is
     enlarged and added to the stage beside it, then one block.
 

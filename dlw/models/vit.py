@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlw.models._base import ModelSettings, check_heads
+from dlw.models._base import PictureSettings, check_heads
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ INPUTS = ("image",)
 OUTPUTS = ("vector",)
 
 
-class Settings(ModelSettings):
+class Settings(PictureSettings):
     """Patches become vectors, `depth` pre-norm transformer layers follow, then their mean and the output.
 
     Dosovitskiy et al. 2021, arXiv:2010.11929; mean pool: Beyer et al. 2022, arXiv:2205.01580; normalised queries and

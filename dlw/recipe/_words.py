@@ -101,6 +101,7 @@ _KEYS = {
     "widths": "channels out_channels filters num_filters hidden_sizes stage_widths",
     "depths": "blocks layers_per_stage stage_depths blocks_per_stage",
     "heads": "num_heads n_heads nhead num_attention_heads n_head attention_heads",
+    "test_time_flips": "tta test_time_augmentation test_time_augment flip_test tta_flips",
     "members": "ensemble ensemble_size n_members k num_members num_ensembles n_estimators",
     "activation": "act activation_function act_layer hidden_act nonlinearity",
     "norm": "normalization norm_layer batch_norm use_batchnorm",

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from dlw.errors import DataError, did_you_mean
-from dlw.specs import Arrays, FieldSpec, Outcome, OutputSpec
+from dlw.specs import VOID, Arrays, FieldSpec, Outcome, OutputSpec
 from dlw.tasks._base import Task, TaskSettings
 from dlw.tasks._constants import Constant, like
 
@@ -47,11 +47,20 @@ class Settings(TaskSettings):
         "the classes that a picture holds (Milletari et al. 2016, arXiv:1606.04797).",
     )
     positive: str | None = Field(None, description="Of two classes, the one that is looked for; default: the rarer.")
+    void_as: str | None = Field(
+        None,
+        description="Class that pixels of unknown class, such as the borders of `resize: pad`, are learned as; "
+        "default: none, the network may answer anything there. Scores leave them out either way.",
+    )
 
 
 def build(settings: Settings, target: FieldSpec) -> SegmentationTask:
     """Bind the task to its target; raises DataError where settings name classes that are not there."""
-    named = [*(settings.class_weights if isinstance(settings.class_weights, dict) else ()), settings.positive]
+    named = [
+        *(settings.class_weights if isinstance(settings.class_weights, dict) else ()),
+        settings.positive,
+        settings.void_as,
+    ]
     for name in named:
         if name is not None and name not in target.labels:
             raise DataError(
@@ -84,8 +93,12 @@ class SegmentationTask(Task):
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss [B] from logits [B, K, H, W] and class ids uint8 [B, H, W]."""
+        import torch
+
         from dlw.tasks._maps import pixel_loss
 
+        if self.settings.void_as is not None:
+            target = torch.where(target == VOID, self.labels.index(self.settings.void_as), target)
         return pixel_loss(out, target, dice=self.settings.dice, weight_K=like(self._weight, out))
 
     def activate(self, out: Tensor) -> dict[str, Tensor]:

@@ -66,11 +66,18 @@ def answering(network: nn.Module) -> nn.Module:
 def _build_model(recipe: Recipe, fitted: Fitted, task: Task) -> nn.Module:
     module = registry.load("models", recipe.model.type)
     options = settings("models", recipe.model)
-    build = partial(module.build, options, fitted.inputs, task.output)
+
+    def build() -> nn.Module:
+        network: nn.Module = module.build(options, fitted.inputs, task.output)
+        if not (flips := getattr(options, "test_time_flips", [])):
+            return network
+        from dlw.models._flipped import Flipped
+
+        return Flipped(network, flips, fitted.inputs, is_map=task.output.kind == "map")
+
     size: int = getattr(options, "ensemble", 1)
     if size == 1:
-        network: nn.Module = build()
-        return network
+        return build()
     if not task.output.axes:
         raise UsageError(f"model.ensemble: {size}: a task that needs a {task.output.kind} is answered by one network")
     from dlw.models._ensemble import Ensemble

@@ -48,6 +48,19 @@ def test_loss_is_cross_entropy_of_known_pixels_plus_dice() -> None:
     torch.testing.assert_close(difference, torch.stack(wanted))
 
 
+def test_pixels_of_unknown_class_are_learned_as_the_class_that_is_named() -> None:
+    """The target itself stays, so that scores leave them out."""
+    out, target = batch()
+    target[0, :2] = VOID
+    named = target.clone()
+    named[0, :2] = 1
+    learned = build(void_as="sky", class_weights="root").loss(out, target)
+    torch.testing.assert_close(learned, build(class_weights="root").loss(out, named))
+    assert (target[0, :2] == VOID).all()
+    with pytest.raises(DataError, match="has no class 'skye'; did you mean sky"):
+        build(void_as="skye")
+
+
 def test_a_picture_without_known_pixels_counts_nothing() -> None:
     out, target = batch()
     out.requires_grad_()
