@@ -1,4 +1,6 @@
-"""The layers of `unet`. Shape legend: B rows, C channels, H rows of pixels, W columns of pixels, K outputs."""
+"""The layers of `unet`. Shape legend: B rows, C channels, H rows of pixels, W columns of pixels, K outputs, P places,
+S classes that places are asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlw.errors import UsageError
 from dlw.models import resnet
 from dlw.models._images import Standardise, only_image
 from dlw.models._output import start_at
@@ -74,33 +77,49 @@ class UNet(nn.Module):
 
 
 class TopPlaces(nn.Module):
-    """The answer of a picture is that of the places that say it most; classes compete at each place.
+    """The answer of a picture is that of the places that say it most: the mean of their log-odds.
 
     For multiple-instance learning by such places see Durand et al. 2017 (WILDCAT), equation 2. What they say is brought
     to mean 0 and deviation 1 over the pictures, since the places that say it most say nearly the same of every picture;
-    a linear layer that starts as the identity turns that into what the picture is.
+    a linear layer that starts as the identity turns that into what the picture is. A background class has no
+    places of its own, since some of every picture are surely background: the others are measured against a constant.
     """
 
-    def __init__(self, network: UNet, share: float, output: OutputSpec) -> None:
+    def __init__(self, network: UNet, settings: Settings, output: OutputSpec) -> None:
         super().__init__()
+        if output.size < 2:
+            raise UsageError("model unet: places of a picture are compared by their classes; this task has one output")
+        if settings.background is not None and settings.background >= output.size:
+            raise UsageError(
+                f"model unet: background: {settings.background} is not one of {output.size} classes, counted from 0"
+            )
         self.network = network
-        self.share = share
-        self.evened = nn.BatchNorm1d(output.size, affine=False)
-        self.picture = nn.Linear(output.size, output.size)
-        nn.init.eye_(self.picture.weight)
+        self.share = settings.top_share
+        self.shown = [place for place in range(output.size) if place != settings.background]
+        self.evened = nn.BatchNorm1d(len(self.shown), affine=False)
+        self.picture = nn.Linear(len(self.shown), output.size)
+        with torch.no_grad():
+            self.picture.weight.copy_(torch.eye(output.size)[:, self.shown])
         start_at(self.picture.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""
-        place_BKP = self.network(batch).float().log_softmax(1).flatten(2)
-        count = max(1, round(self.share * place_BKP.shape[2]))
-        most_BK = place_BKP.topk(count, dim=2).values.mean(2)
-        if self.training and len(most_BK) == 1:  # one picture has no deviation
-            most_BK = F.batch_norm(most_BK, self.evened.running_mean, self.evened.running_var)
+        logits_BKP = self.network(batch).float().flatten(2)
+        odds_BSP = torch.stack([_log_odds(logits_BKP, place) for place in self.shown], dim=1)
+        count = max(1, round(self.share * odds_BSP.shape[2]))
+        most_BS = odds_BSP.topk(count, dim=2).values.mean(2)
+        if self.training and len(most_BS) == 1:  # one picture has no deviation
+            most_BS = F.batch_norm(most_BS, self.evened.running_mean, self.evened.running_var)
         else:
-            most_BK = self.evened(most_BK)
-        answer_BK: Tensor = self.picture(most_BK)
+            most_BS = self.evened(most_BS)
+        answer_BK: Tensor = self.picture(most_BS)
         return answer_BK
+
+
+def _log_odds(logits_BKP: Tensor, k: int) -> Tensor:
+    """Return log(p / (1 - p)) of class k, [B, P], which keeps its digits where p is next to 1."""
+    others_BKP = torch.cat([logits_BKP[:, :k], logits_BKP[:, k + 1 :]], dim=1)
+    return logits_BKP[:, k] - others_BKP.logsumexp(1)
 
 
 def _stem(channels: int, width: int, stride: int, blocks: resnet.Settings) -> nn.Sequential:

@@ -50,8 +50,14 @@ class Settings(PictureSettings):
         0.001,
         gt=0,
         le=1,
-        description="For a task that asks for one answer per picture: for each class the mean over this share of the "
-        "places, those that answer it most. Small finds small things; 1 is the mean of all places.",
+        description="For a task that asks for one answer per picture: for each class the mean log-odds of this share "
+        "of the places, those that answer it most. Small finds small things; 1 is the mean of all places.",
+    )
+    background: int | None = Field(
+        None,
+        ge=0,
+        description="For one answer per picture: the place, from 0, of the class that a picture is of where none of "
+        "its places shows another, such as free of defects. How sure places are of that class then counts nothing.",
     )
 
     @model_validator(mode="after")
@@ -66,4 +72,4 @@ def build(settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpe
     from dlw.models._unet import TopPlaces, UNet
 
     network = UNet(settings, inputs, output)
-    return network if output.kind == "map" else TopPlaces(network, settings.top_share, output)
+    return network if output.kind == "map" else TopPlaces(network, settings, output)

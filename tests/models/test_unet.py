@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from dlw.errors import UsageError
 from dlw.models import unet
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -67,16 +68,30 @@ def test_bias_starts_where_the_task_says_and_stages_agree() -> None:
         unet.Settings(widths=[8, 16], depths=[1])
 
 
+def top_odds(out: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the mean of the greatest log-odds of each class, as a network answers that has seen no picture."""
+    p = out.softmax(1).flatten(2)
+    return (p / (1 - p)).log().sort(2, descending=True).values[..., :count].mean(2) / (1 + 1e-5) ** 0.5
+
+
 def test_a_picture_is_what_its_top_places_say() -> None:
     whole, places = network(kind="vector", top_share=0.1).eval(), network().eval()
     whole.network.load_state_dict(places.state_dict())
     image = pictures((1, 8, 8), 2)
-    log_p = places({"image": image}).log_softmax(1).flatten(2)
-    most = log_p.sort(2, descending=True).values[..., :6].mean(2)
-    torch.testing.assert_close(whole({"image": image}), most / (1 + 1e-5) ** 0.5)
+    torch.testing.assert_close(whole({"image": image}), top_odds(places({"image": image}), 6))
     out = network(kind="vector")({"image": pictures((1, 8, 8), 4)})
     out.square().sum().backward()
     assert out.shape == (4, 3)
+
+
+def test_a_place_that_is_sure_stays_finite() -> None:
+    net = network(kind="vector").eval()
+    torch.nn.init.constant_(net.network.output.bias, 0.0)
+    with torch.no_grad():
+        net.network.output.bias[1] = 1000.0
+    out = net({"image": pictures((1, 8, 8), 2)})
+    assert out.isfinite().all()
+    assert (out[:, 1] - 1000).abs().max() < 10
 
 
 def test_pictures_are_told_apart_by_how_much_their_top_places_say() -> None:
@@ -86,3 +101,20 @@ def test_pictures_are_told_apart_by_how_much_their_top_places_say() -> None:
     torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(out.std(0, correction=0), torch.ones(3), atol=0.05, rtol=0)
     assert net({"image": pictures((1, 8, 8), 1)}).isfinite().all()
+
+
+def test_of_the_background_no_place_counts() -> None:
+    """However sure it is: the others are read at their own places, against a constant."""
+    net = network(kind="vector", top_share=0.1, background=1).eval()
+    image = pictures((1, 8, 8), 2)
+    most = top_odds(net.network({"image": image}), 6)
+    torch.testing.assert_close(net({"image": image}), torch.stack([most[:, 0], torch.zeros(2), most[:, 2]], dim=1))
+    with pytest.raises(UsageError, match="background: 3 is not one of 3 classes"):
+        network(kind="vector", background=3)
+
+
+def test_a_single_output_is_refused() -> None:
+    """There is nothing to compare places by: every answer would be the same."""
+    spec = FieldSpec("image", (1, 8, 8), "uint8", statistics={"mean": [100.0], "std": [60.0]})
+    with pytest.raises(UsageError, match="one output"):
+        unet.build(unet.Settings(), {"image": spec}, OutputSpec("vector", 1))
