@@ -110,8 +110,9 @@ class OutputSpec:
       told_tokens  float [B, T + 1, size]: the network writes a text of its own beside the inputs. In training it also
               reads the target [B, T]: step t knows the target before t, the last one predicts the end
 
-    For a vector or a map a network may also answer with M members of an ensemble in one net, [B, M, size] or
-    [B, M, size, H, W]: the loss is averaged over members and predictions are averaged after the task's activation.
+    For a vector or a map a network may also answer with M members of an ensemble in one net, or of M mirror images,
+    [B, M, size] or [B, M, size, H, W]: the loss is averaged over members and predictions are averaged after the task's
+    activation.
     `start` is a value for the bias of the last layer.
     """
 

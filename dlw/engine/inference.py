@@ -1,11 +1,11 @@
 """From a network to answers: what validation, evaluation, prediction and every export share.
 
-Shape legend: B rows, M ensemble members, K outputs.
+Shape legend: B rows, M ensemble members or mirror images, K outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,8 +64,16 @@ def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
     if not _has_members(out, task):
         return task.loss(out, target)
     members = out.shape[1]
+    if task.compares_rows or task.output.classes:  # outside of training the latter are compared as well
+        return torch.stack([task.loss(out[:, member], target) for member in range(members)]).mean(dim=0)
     losses = task.loss(out.flatten(0, 1), target.repeat_interleave(members, dim=0))
     return losses.unflatten(0, (-1, members)).mean(dim=1)
+
+
+def answered_at_once(network: nn.Module, shapes: Iterable[Sequence[int]]) -> int:
+    """Return how many rows a network answers in one piece; one that makes several of each says so."""
+    made = max(int(getattr(part, "rows_a_row", 1)) for part in network.modules())
+    return max(1, rows_at_once(shapes) // made)
 
 
 def _has_members(out: Tensor, task: Task) -> bool:
@@ -188,7 +196,7 @@ def answer_arrays(
     device = next(predictor.parameters()).device
     output = predictor.task.output
     read = {name: array for name, array in arrays.items() if name != TARGET or output.is_written}
-    batch_size = rows_at_once([*(array.shape[1:] for array in read.values()), output.shape])
+    batch_size = answered_at_once(predictor.network, [*(array.shape[1:] for array in read.values()), output.shape])
     rows = Resident(read, device, ragged)
     result = answer_batches(predictor, rows, batch_size, team=team, is_condensed=is_condensed)
     assert result is not None

@@ -16,7 +16,10 @@ def misfit(question: Question) -> str:
     """Say that the network is several, or that no convolution of it sees what is around a place."""
     with torch.no_grad():
         if question.network(question.row).ndim > 2:
-            return "grad_cam looks into one network, and several answer here together"
+            return (
+                "grad_cam looks into one network that answers one picture; here several answer together, "
+                "or one of several mirror images (model.test_time_flips)"
+            )
     return "" if _last_maps(question) else "this network has no convolutions that look around a place"
 
 

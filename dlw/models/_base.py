@@ -119,7 +119,7 @@ class PictureSettings(ModelSettings):
     test_time_flips: list[Literal["horizontal", "vertical"]] = Field(
         [],
         description="Outside of training the picture's mirror images are answered as well and the answers averaged: "
-        "for things that may be seen so, at 2 or 4 times the cost.",
+        "for things that may be seen so, at 2 or 4 times the time and memory.",
     )
 
     @field_validator("test_time_flips")

@@ -32,17 +32,20 @@ class Flipped(nn.Module):
         self.groups = [name for name, spec in inputs.items() if spec.kind == "image"]
         axes = [AXES[flip] for flip in flips]
         self.views = [view for size in range(len(axes) + 1) for view in combinations(axes, size)]
+        self.rows_a_row = len(self.views)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K(, H, W)] in training, else [B, V, K(, H, W)], 2 views for one flip and 4 for both."""
         if self.training:
             answer: Tensor = self.network(batch)
             return answer
-        return torch.stack([self._answer(batch, view) for view in self.views], dim=1)
+        rows = batch[self.groups[0]].shape[0]  # len() would tie an export to it
+        # All views in one call: an export then holds the network once.
+        answer = self.network({name: torch.cat(self._seen(name, group)) for name, group in batch.items()})
+        answer = answer.reshape(len(self.views), rows, *answer.shape[1:])
+        if self.is_map:
+            answer = torch.stack([of_view.flip(view) for of_view, view in zip(answer, self.views, strict=True)])
+        return answer.transpose(0, 1)
 
-    def _answer(self, batch: Mapping[str, Tensor], view: tuple[int, ...]) -> Tensor:
-        if not view:
-            answer: Tensor = self.network(batch)
-            return answer
-        answer = self.network({**batch, **{name: batch[name].flip(view) for name in self.groups}})
-        return answer.flip(view) if self.is_map else answer
+    def _seen(self, name: str, group: Tensor) -> list[Tensor]:
+        return [group.flip(view) if name in self.groups else group for view in self.views]

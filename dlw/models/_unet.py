@@ -88,15 +88,18 @@ class TopPlaces(nn.Module):
     def __init__(self, network: UNet, settings: Settings, output: OutputSpec) -> None:
         super().__init__()
         if output.size < 2:
-            raise UsageError("model unet: places of a picture are compared by their classes; this task has one output")
+            raise UsageError(
+                "model unet: places of a picture are compared by their classes, and this task has one output; "
+                "use resnet or vit"
+            )
         if settings.background is not None and settings.background >= output.size:
             raise UsageError(
-                f"model unet: background: {settings.background} is not one of {output.size} classes, counted from 0"
+                f"model.background: {settings.background} is not one of {output.size} classes, counted from 0"
             )
         self.network = network
         self.share = settings.top_share
         self.shown = [place for place in range(output.size) if place != settings.background]
-        self.evened = nn.BatchNorm1d(len(self.shown), affine=False)
+        self.evened_odds = nn.BatchNorm1d(len(self.shown), affine=False)
         self.picture = nn.Linear(len(self.shown), output.size)
         with torch.no_grad():
             self.picture.weight.copy_(torch.eye(output.size)[:, self.shown])
@@ -105,21 +108,24 @@ class TopPlaces(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return [B, K]."""
         logits_BKP = self.network(batch).float().flatten(2)
-        odds_BSP = torch.stack([_log_odds(logits_BKP, place) for place in self.shown], dim=1)
+        odds_BSP = _log_odds(logits_BKP)[:, self.shown]
         count = max(1, round(self.share * odds_BSP.shape[2]))
         most_BS = odds_BSP.topk(count, dim=2).values.mean(2)
         if self.training and len(most_BS) == 1:  # one picture has no deviation
-            most_BS = F.batch_norm(most_BS, self.evened.running_mean, self.evened.running_var)
+            most_BS = F.batch_norm(most_BS, self.evened_odds.running_mean, self.evened_odds.running_var)
         else:
-            most_BS = self.evened(most_BS)
+            most_BS = self.evened_odds(most_BS)
         answer_BK: Tensor = self.picture(most_BS)
         return answer_BK
 
 
-def _log_odds(logits_BKP: Tensor, k: int) -> Tensor:
-    """Return log(p / (1 - p)) of class k, [B, P], which keeps its digits where p is next to 1."""
-    others_BKP = torch.cat([logits_BKP[:, :k], logits_BKP[:, k + 1 :]], dim=1)
-    return logits_BKP[:, k] - others_BKP.logsumexp(1)
+def _log_odds(logits_BKP: Tensor) -> Tensor:
+    """Return log(p / (1 - p)) of each class, which keeps its digits where p is next to 1."""
+    class_K1 = torch.arange(logits_BKP.shape[1], device=logits_BKP.device)[:, None]
+    is_top_BKP = logits_BKP.argmax(1, keepdim=True) == class_K1
+    top_BKP = logits_BKP - logits_BKP.masked_fill(is_top_BKP, -torch.inf).logsumexp(1, keepdim=True)
+    log_p_BKP = logits_BKP.log_softmax(1).masked_fill(is_top_BKP, -1.0)  # the others are at most 1 / 2
+    return torch.where(is_top_BKP, top_BKP, log_p_BKP - torch.log1p(-log_p_BKP.exp()))
 
 
 def _stem(channels: int, width: int, stride: int, blocks: resnet.Settings) -> nn.Sequential:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dlw.errors import UsageError
 from dlw.models._base import PictureSettings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -71,5 +72,7 @@ def build(settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpe
     """Return a network from {image group: [B, C, H, W]} to [B, size, H, W], or to [B, size] for a vector."""
     from dlw.models._unet import TopPlaces, UNet
 
+    if output.kind == "map" and settings.background is not None:
+        raise UsageError("model.background: is for one answer per picture; of masks see `task.void_as`")
     network = UNet(settings, inputs, output)
     return network if output.kind == "map" else TopPlaces(network, settings, output)

@@ -37,7 +37,7 @@ class Settings(TaskSettings):
         None,
         description="Weight of each class in the cross-entropy: `balanced` (one over its share of the pixels), `root` "
         "(one over the square root of it) or a mapping of class to weight, others 1; scaled so that the average "
-        "training pixel weighs 1.",
+        "known training pixel weighs 1.",
     )
     dice: float = Field(
         1.0,
@@ -49,8 +49,8 @@ class Settings(TaskSettings):
     positive: str | None = Field(None, description="Of two classes, the one that is looked for; default: the rarer.")
     void_as: str | None = Field(
         None,
-        description="Class that pixels of unknown class, such as the borders of `resize: pad`, are learned as; "
-        "default: none, the network may answer anything there. Scores leave them out either way.",
+        description="Class that pixels of unknown class are learned as, such as the borders of `resize: pad` or of a "
+        "moved picture; default: none, the network may answer anything there. Metrics leave them out either way.",
     )
 
 

@@ -124,7 +124,10 @@ def _best_pair(tensors: Mapping[str, Tensor], live: Mapping[str, Tensor], is_hea
         inside = _inside(tensors, stored_part)
         for part in _parts(live):
             fitting = {name: t for name, t in inside.items() if _fits(t, live.get(part + name))}
-            heads = () if is_head_kept else [n for n in fitting if _is_head(stored_part + n) or _is_head(part + n)]
+            heads = [n for n in fitting if _is_head(stored_part + n) or _is_head(part + n)]
+            if is_head_kept:  # a head is of one piece
+                torn = {_layer(n) for n in inside if part + n in live and n not in fitting}
+                heads = [n for n in heads if _layer(n) in torn]
             found = {part + name: tensor for name, tensor in fitting.items() if name not in heads}
             count = sum(tensor.numel() for tensor in found.values())
             if count > most:
@@ -146,8 +149,12 @@ def _fits(tensor: Tensor, place: Tensor | None) -> bool:
     return place is not None and place.shape == tensor.shape
 
 
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
 def _is_head(name: str) -> bool:
-    return name.rpartition(".")[0].rpartition(".")[2] in _HEADS
+    return _layer(name).rpartition(".")[2] in _HEADS
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[str]:

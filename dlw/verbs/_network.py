@@ -13,7 +13,7 @@ from dlw.errors import DataError, UsageError
 from dlw.models._base import Filled
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Recipe
-from dlw.specs import TARGET, Outcome, rows_at_once
+from dlw.specs import TARGET, Outcome
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def build_job(
     """Put everything the loop needs together, ready for the first step; the weights lie `where`, or on the device."""
     from dlw.engine import optimizers
     from dlw.engine.average import Average
+    from dlw.engine.inference import answered_at_once
     from dlw.engine.loop import Job
     from dlw.engine.memory import place
 
@@ -179,5 +180,5 @@ def build_job(
         is_higher_better=is_higher_better,
         average=Average(network, recipe.train.ema_decay) if recipe.train.ema_decay else None,
         inputs=frozenset([*fitted.inputs, *([TARGET] if task.output.is_told else [])]),
-        answer_rows=rows_at_once([*(spec.shape for spec in fitted.inputs.values()), task.output.shape]),
+        answer_rows=answered_at_once(network, [*(spec.shape for spec in fitted.inputs.values()), task.output.shape]),
     )

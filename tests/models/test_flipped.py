@@ -10,9 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from dlw.engine.inference import answered_at_once, row_losses
 from dlw.models import resnet, unet, vit
 from dlw.models._flipped import Flipped
 from dlw.specs import FieldSpec
+from dlw.tasks import embedding
+from dlw.verbs._trained import open_trained
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
 from tests.verbs import small_masks, small_runs
@@ -59,11 +62,36 @@ def test_a_flip_is_named_once(plugin: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("members", [1, 2])
-def test_every_verb_takes_a_recipe_with_flips(members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alone and in an ensemble, whose members' views lie side by side."""
+def test_a_recipe_with_flips_is_trained_judged_and_exported(
+    members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone and in an ensemble, whose members' views lie side by side: what is mirrored is answered mirrored."""
     monkeypatch.chdir(tmp_path)
     small_masks.blocks(tmp_path)
     model = f"{{type: unet, ensemble: {members}, test_time_flips: [horizontal, vertical]"
     run = small_runs.trained(tmp_path, small_masks.RECIPE.replace("{type: unet", model))
     assert evaluate(run, split="validation").rows == 8
     assert export(run).difference < 1e-4
+    trained = open_trained(run)
+    group, spec = next(iter(trained.fitted.inputs.items()))
+    picture = torch.rand(3, *spec.shape) * 255
+    assert trained.predictor.network({group: picture}).shape[:2] == (3, 4 * members)
+    straight, mirrored = (trained.predictor({group: seen})["probabilities"] for seen in (picture, picture.flip(-1)))
+    torch.testing.assert_close(mirrored.flip(-1), straight)
+    assert not torch.allclose(straight, straight.flip(-1))
+
+
+def test_members_that_are_compared_row_by_row_keep_to_themselves() -> None:
+    """A picture's mirror image is no other row of its class."""
+    target = FieldSpec("category", (1,), "int64", ("kind",), (5,), tuple("abcde"))
+    task = embedding.build(embedding.Settings(size=3), target)
+    out = torch.randn(6, 2, 3, generator=torch.Generator().manual_seed(1))
+    ids = torch.tensor([0, 0, 1, 2, 3, 4])
+    alone = torch.stack([task.loss(out[:, view], ids) for view in range(2)]).mean(0)
+    torch.testing.assert_close(row_losses(out, ids, task), alone)
+
+
+def test_fewer_rows_are_answered_at_once() -> None:
+    views = Flipped(Corner(), ["horizontal", "vertical"], SPEC, is_map=False)
+    shapes = [(1, 512, 512)]
+    assert answered_at_once(Corner(), shapes) == 4 * answered_at_once(nn.ModuleList([views]), shapes) == 16

@@ -111,6 +111,8 @@ def test_of_the_background_no_place_counts() -> None:
     torch.testing.assert_close(net({"image": image}), torch.stack([most[:, 0], torch.zeros(2), most[:, 2]], dim=1))
     with pytest.raises(UsageError, match="background: 3 is not one of 3 classes"):
         network(kind="vector", background=3)
+    with pytest.raises(UsageError, match="background: is for one answer per picture"):
+        network(background=0)
 
 
 def test_a_single_output_is_refused() -> None:

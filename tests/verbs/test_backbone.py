@@ -108,6 +108,14 @@ def test_heads_are_left_fresh_whatever_they_are_called_and_on_both_sides() -> No
     assert set(matching(encoder, encoder)) == encoder.keys()
 
 
+def test_a_head_is_kept_as_a_whole_or_not_at_all() -> None:
+    """A bias alone belongs to other weights."""
+    stored = {"first.weight": torch.zeros(3), "output.weight": torch.zeros(2, 9), "output.bias": torch.zeros(2)}
+    live = {**stored, "output.weight": torch.zeros(2, 5)}
+    assert set(matching(stored, live, is_head_kept=True)) == {"first.weight"}
+    assert matching(stored, stored, is_head_kept=True).keys() == stored.keys()
+
+
 def test_what_lies_beside_the_members_is_taken_too() -> None:
     pair = {f"network.members.{k}.stem.weight": torch.zeros(3) for k in range(2)} | {"class_KD": torch.zeros(4)}
     assert set(matching(pair, pair)) == pair.keys()
