@@ -12,9 +12,7 @@ from dlw import registry
 COMPILED = "aot_inductor"
 
 
-def each(*marks: pytest.MarkDecorator) -> list[Any]:
-    """Return every format as a parameter; the compiled one has `marks`, too."""
-    skipped = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler is installed")
-    return [
-        pytest.param(name, marks=[skipped, *marks] if name == COMPILED else []) for name in registry.names("exporters")
-    ]
+def each() -> list[Any]:
+    """Return every format as a parameter; the compiled one is slow: half a minute of compiling."""
+    marks = [pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler is installed"), pytest.mark.slow]
+    return [pytest.param(name, marks=marks if name == COMPILED else []) for name in registry.names("exporters")]

@@ -122,7 +122,7 @@ def test_plugin_states_its_contract(name: str) -> None:
 
 
 @pytest.mark.withstands("security", case="X10")
-@pytest.mark.parametrize("written", each(pytest.mark.slow), indirect=True)
+@pytest.mark.parametrize("written", each(), indirect=True)
 def test_export_holds_no_path_of_this_machine(written: Written) -> None:
     for file in written.folder.iterdir():
         content = file.read_bytes()
@@ -181,7 +181,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.withstands("security", case="X2")
-@pytest.mark.parametrize("written", each(pytest.mark.slow), indirect=True)
+@pytest.mark.parametrize("written", each(), indirect=True)
 def test_nothing_is_pickled(written: Written) -> None:
     written.answer(rows(2))
     assert written.unpickled == []

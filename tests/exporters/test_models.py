@@ -180,8 +180,11 @@ def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
 @pytest.mark.withstands("properties", case="P9")
 @pytest.mark.parametrize(
     ("model", "window"),
-    [pytest.param(model, 6, marks=[] if model == "gpt" else pytest.mark.slow) for model in WRITERS]
-    + [(model, 40) for model in WRITERS],
+    [
+        pytest.param(model, window, marks=[] if (model == "gpt") == (window == 6) else pytest.mark.slow)
+        for window in (6, 40)
+        for model in WRITERS
+    ],
 )
 def test_model_writes_from_onnx(model: str, window: int, tmp_path: Path) -> None:
     """Step by step, within and beyond the window, the graphs give the network's logits and its texts.

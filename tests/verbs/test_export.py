@@ -55,7 +55,7 @@ def bundles(run: Path) -> Bundles:
     return Bundles(run)
 
 
-@pytest.mark.parametrize("format", each(pytest.mark.slow))
+@pytest.mark.parametrize("format", each())
 def test_bundle_is_complete_and_proven(run: Path, format: str, bundles: dict[str, Exported]) -> None:
     exported = bundles[format]
     assert exported.folder == run / "exports" / format
