@@ -181,7 +181,7 @@ def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "window"),
     [
-        pytest.param(model, window, marks=[] if (model == "gpt") == (window == 6) else pytest.mark.slow)
+        pytest.param(model, window, marks=[] if (model, window) == ("gpt", 6) else pytest.mark.slow)
         for window in (6, 40)
         for model in WRITERS
     ],

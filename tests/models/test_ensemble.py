@@ -13,7 +13,7 @@ from dlw.models._ensemble import Ensemble
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
 from tests.tasks.test_segmentation import batch, build
-from tests.verbs import small_masks, small_runs
+from tests.verbs import small_runs
 
 
 class Bias(nn.Module):
@@ -54,15 +54,6 @@ def test_every_verb_takes_a_recipe_with_an_ensemble(tmp_path: Path, monkeypatch:
     small_runs.people(tmp_path)
     run = small_runs.trained(tmp_path, small_runs.TABLE_RECIPE.replace("{type: mlp", "{type: mlp, ensemble: 2"))
     assert evaluate(run).rows == 24
-    assert export(run).difference < 1e-4
-
-
-def test_maps_of_members_are_averaged_and_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two networks that answer with a value per pixel are trained, judged and exported like one."""
-    monkeypatch.chdir(tmp_path)
-    small_masks.blocks(tmp_path)
-    run = small_runs.trained(tmp_path, small_masks.RECIPE.replace("{type: unet", "{type: unet, ensemble: 2"))
-    assert evaluate(run, split="validation").rows == 8
     assert export(run).difference < 1e-4
 
 

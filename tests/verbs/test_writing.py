@@ -142,7 +142,7 @@ data:
   source: turned.csv
   splits: {train: "train[:300]", validation: "train[300:330]", test: "train[330:]"}
   inputs: {given: {type: text, tokenizer: characters}}
-  target: {wanted: {type: text, tokenizer: characters}}
+  target: {wanted: {type: text, tokenizer: "column:given"}}
 model: {type: encoder_decoder, width: 32, depth: 1, heads: 2, dropout: 0.0}
 optimizer: {lr: 0.01}
 train: {epochs: 40, batch_size: 16, threads: 1, precision: fp32}
