@@ -116,7 +116,7 @@ class FusedSGD:
 
     def __init__(self, named: dict[str, nn.Parameter], settings: SGD) -> None:
         self._settings = settings
-        self._groups = _groups(named, settings.weight_decay, ("momentum",))
+        self._groups = _groups(named, settings.weight_decay, ("momentum",) if settings.momentum else ())
 
     @torch.no_grad()
     def step(self, factor: float) -> None:
@@ -125,7 +125,7 @@ class FusedSGD:
             torch._fused_sgd_(
                 group.parameters,
                 group.gradients(),
-                group.slots["momentum"],
+                group.slots.get("momentum", []),
                 weight_decay=group.weight_decay,
                 momentum=self._settings.momentum,
                 lr=self._settings.lr * factor,
@@ -136,7 +136,7 @@ class FusedSGD:
             )
 
     def state(self) -> dict[str, Tensor]:
-        """Return the momenta; see Optimizer."""
+        """Return the momenta, where there are any, and step counts; see Optimizer."""
         return {name: tensor for group in self._groups for name, tensor in group.state().items()}
 
 

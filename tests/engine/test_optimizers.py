@@ -26,7 +26,11 @@ def _reference(settings: AdamW | SGD, network: nn.Module) -> torch.optim.Optimiz
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.nesterov, fused=True)
 
 
-@pytest.mark.parametrize("settings", [AdamW(lr=1e-2), SGD(lr=1e-2), SGD(lr=1e-2, nesterov=False)], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [AdamW(lr=1e-2), SGD(lr=1e-2), SGD(lr=1e-2, nesterov=False), SGD(lr=1e-2, momentum=0, nesterov=False)],
+    ids=str,
+)
 def test_equals_torch_bit_for_bit(settings: AdamW | SGD) -> None:
     ours, theirs = _network(), _network()
     mine, reference = optimizers.build(settings, ours), _reference(settings, theirs)
