@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from dlw.augment._base import Augment
 from dlw.engine import schedules
+from dlw.engine.adversary import Adversary
 from dlw.engine.average import Average
 from dlw.engine.batches import Batch, Batches, sequential_plan, training_plan
 from dlw.engine.draws import RowDraws
@@ -62,6 +64,7 @@ class Job:
     monitor: str
     is_higher_better: bool
     average: Average | None = None
+    adversary: Adversary | None = None
     inputs: frozenset[str] = frozenset()
     """Groups of the batch that the network takes."""
     answer_rows: int = MOST_ROWS_AT_ONCE
@@ -167,9 +170,7 @@ def learn(job: Job, plan: Plan, progress: Progress, batches: Iterator[Batch]) ->
         return
     _seed_step(job, progress.step)
     for left in reversed(range(job.settings.accumulate)):
-        if job.spread:
-            job.spread.exchange(is_last=not left)
-        _backward(job, next(batches), progress, plan)
+        _backward(job, next(batches), progress, plan, is_last=not left)
     if job.spread:
         job.spread.hand_over()
     if job.settings.clip_norm:
@@ -219,17 +220,26 @@ def _rows(job: Job, plan: Plan, step: int) -> list[int]:
     return [int(row) for rows in islice(_row_plan(job, plan, step), job.settings.accumulate) for row in rows]
 
 
-def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan) -> None:
+def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan, *, is_last: bool) -> None:
     """Add one batch's gradients; on a CPU a loss that is not finite is met before it does harm."""
     for place, augment in enumerate(job.augments):
         batch = augment(batch, RowDraws(job.seed, plan.epoch(progress), batch[INDEX], place))
-    loss = batch_loss(job, batch)
-    if job.hardware.device.type == "cpu" and not math.isfinite(loss.item()):
-        if broken := not_finite(dict(job.network.named_parameters())):
-            raise _left_by_last_step(job, plan, progress, broken)
-        raise explain_loss(job.network, batch, job.inputs, progress.step + 1)
-    (loss / job.settings.accumulate).backward()
-    progress.add_loss(job.team.mean(loss) if job.team else loss.detach())
+    ways: list[AbstractContextManager[None]] = [nullcontext()]
+    if job.adversary:
+        ways = [job.adversary.watching(), job.adversary.pushing()]
+    found = []
+    for number, way in enumerate(ways, start=1):
+        if job.spread:
+            job.spread.exchange(is_last=is_last and number == len(ways))
+        with way:
+            loss = batch_loss(job, batch)
+        if job.hardware.device.type == "cpu" and not math.isfinite(loss.item()):
+            if broken := not_finite(dict(job.network.named_parameters())):
+                raise _left_by_last_step(job, plan, progress, broken)
+            raise explain_loss(job.network, batch, job.inputs, progress.step + 1)
+        (loss / (len(ways) * job.settings.accumulate)).backward()
+        found.append(loss.detach())
+    progress.add_loss(job.team.mean(found[0]) if job.team else found[0])
 
 
 def batch_loss(job: Job, batch: Batch) -> Tensor:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -49,6 +49,15 @@ class Refitted(Protocol):
 
     def refit(self) -> None:
         """Fit the part to what was taken in, and forget it; called once, after the last row."""
+        ...
+
+
+@runtime_checkable
+class ReadsWords(Protocol):
+    """A layer or network that gives words their vectors; `train.adversarial` pushes these."""
+
+    def words(self) -> nn.Module:
+        """Return the layer from ids [B, T] to vectors [B, T, D]."""
         ...
 
 

@@ -66,6 +66,10 @@ class Bag(nn.Module):
         self.pool = Pool(settings.pool, settings.width)
         nn.init.uniform_(self.vectors.weight, -1 / settings.width, 1 / settings.width)
 
+    def words(self) -> nn.Module:
+        """See ReadsWords: of n-grams."""
+        return self.vectors
+
     def forward(self, ids_BT: Tensor) -> Tensor:
         """Return [B, D]."""
         ngram_BG = self._ngrams(ids_BT.long())

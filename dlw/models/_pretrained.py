@@ -71,6 +71,11 @@ class Pretrained(nn.Module):
         answer_BK: Tensor = self.output(self.dropout(pooled_BD))
         return answer_BK
 
+    def words(self) -> nn.Module:
+        """See ReadsWords."""
+        layer: nn.Module = self.encoder.get_input_embeddings()
+        return layer
+
     def train(self, mode: bool = True) -> Self:
         """Keep the dropout of a frozen encoder off."""
         super().train(mode)

@@ -38,6 +38,10 @@ class Tokens(nn.Module):
         self.dropout = Dropout(dropout)
         nn.init.normal_(self.vectors.weight, std=EMBEDDING_STD)
 
+    def words(self) -> nn.Module:
+        """See ReadsWords."""
+        return self.vectors
+
     def forward(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors [B, T, D] and which steps there are, bool [B, T]."""
         return self.dropout(self.vectors(ids_BT)), ids_BT != FILL["tokens"]

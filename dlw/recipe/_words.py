@@ -56,6 +56,7 @@ _KEYS = {
     "train.threads": "num_threads n_threads n_jobs cpu_threads nthread torch_num_threads",
     "train.workers": "num_workers dataloader_num_workers n_workers loader_workers num_data_workers",
     "train.ema_decay": "ema ema_rate model_ema model_ema_decay use_ema ema_momentum swa",
+    "train.adversarial": "fgm adversarial_training adversarial_epsilon adv_epsilon vat fgsm awp",
     "train.clip_norm": "gradient_clip_val max_grad_norm clip_grad clip_grad_norm gradient_clipping clipnorm grad_clip "
     "clip gradient_clip clip_value grad_clip_norm max_norm clip_gradients",
     "train.early_stopping": "early_stop earlystopping use_early_stopping",

@@ -203,6 +203,10 @@ class Train(Section):
     shard: bool = Field(False, description="Each of several processes holds a part of the weights (FSDP2), not all.")
     ema_decay: Decay | None = Field(None, description="Average the weights with this decay and use the average.")
     clip_norm: Positive | None = Field(None, description="Largest gradient norm.")
+    adversarial: Positive | None = Field(
+        None,
+        description="Learn as well from word vectors pushed towards a larger loss, by this share of their length.",
+    )
     early_stopping: EarlyStopping | None = Field(None, description="Stop when validation no longer improves.")
     validate_every: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|steps?)$")] = Field(
         "1 epoch", description="How often the validation split is scored: `1 epoch`, `500 steps`."

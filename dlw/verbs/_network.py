@@ -151,6 +151,7 @@ def build_job(
 ) -> Job:
     """Put everything the loop needs together, ready for the first step; the weights lie `where`, or on the device."""
     from dlw.engine import optimizers
+    from dlw.engine.adversary import Adversary
     from dlw.engine.average import Average
     from dlw.engine.inference import answered_at_once
     from dlw.engine.loop import Job
@@ -178,6 +179,7 @@ def build_job(
         metrics=validation_metrics(recipe, task),
         monitor=monitor,
         is_higher_better=is_higher_better,
+        adversary=Adversary(network, recipe.train.adversarial) if recipe.train.adversarial else None,
         average=Average(network, recipe.train.ema_decay) if recipe.train.ema_decay else None,
         inputs=frozenset([*fitted.inputs, *([TARGET] if task.output.is_told else [])]),
         answer_rows=answered_at_once(network, [*(spec.shape for spec in fitted.inputs.values()), task.output.shape]),

@@ -125,6 +125,10 @@ TASKS: dict[str, Any] = {
     "cluster_autoencoder": {"type": "clustering", "clusters": 2},
 }
 """By family; all others classify."""
+
+TRAIN: dict[str, dict[str, Any]] = {"rnn": {"adversarial": 0.1}}
+"""Further options of the loop, by family."""
+
 MAKERS = {"people.csv": people, "squares.csv": squares, "rectangles.parquet": rectangles, "log.csv": log}
 MAKERS |= {"molecules.csv": molecules, "sentences.csv": sentences, "waves.csv": waves, "tones.csv": tones}
 MAKERS |= {"melodies.csv": melodies, "lines.csv": lines}
@@ -166,6 +170,7 @@ def write_recipe(
             "workers": workers,
             "ema_decay": decay,
             "threads": 1,
+            **TRAIN.get(family, {}),
         },
         "checkpoint": {"every": "2 steps"},
     }

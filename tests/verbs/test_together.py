@@ -39,7 +39,7 @@ data:
 model: {type: gpt, width: 16, depth: 2, heads: 2}
 """
     + TRAIN
-    + ", accumulate: 2}\n",
+    + ", accumulate: 2, adversarial: 0.1}\n",
     "mlp": small_runs.TABLE_RECIPE.replace("depth: 1", "depth: 2, dropout: 0").replace(
         "train: {epochs: 1, batch_size: 16, threads: 1}", TRAIN + "}"
     ),
