@@ -64,10 +64,9 @@ class Adversary:
 @torch.no_grad()
 def _push(given_BTD: Tensor, size: float) -> Tensor:
     """Return the push [B, T, D] of each row; steps that the loss does not reach neither move nor count."""
-    gradient_BTD = given_BTD.grad
-    assert gradient_BTD is not None
+    gradient_BTD = torch.zeros_like(given_BTD) if given_BTD.grad is None else given_BTD.grad
     is_reached_BT1 = (gradient_BTD != 0).any(dim=-1, keepdim=True)
     axes = tuple(range(1, given_BTD.ndim))
     length_B = torch.linalg.vector_norm(given_BTD * is_reached_BT1, dim=axes, keepdim=True)
     steepness_B = torch.linalg.vector_norm(gradient_BTD, dim=axes, keepdim=True)
-    return gradient_BTD * (size * length_B / steepness_B.clamp(min=torch.finfo(steepness_B.dtype).tiny))
+    return gradient_BTD / steepness_B.clamp(min=torch.finfo(steepness_B.dtype).tiny) * (size * length_B)
