@@ -41,11 +41,10 @@ def classified(sizes: Sizes) -> Network:
 def detected(sizes: Sizes) -> Network:
     """Return the network that finds objects."""
     block, seen = _shrunk(sizes, PIXELS_DETECTED)
-    large = {"strides": [8, 16]} if block["height"] * block["width"] > 128 * 128 else {}
     train = length(seen, sizes, 8, 5, 100, ema_decay=0.99)
     return Network(
-        model={"type": "detector", "widths": [24, 48, 96], "depths": [1, 1, 1], **large, "neck_width": 48},
-        optimizer={"type": "adamw", "lr": 3e-3, "weight_decay": 0.05},
+        model={"type": "detector", "widths": [24, 48, 96], "depths": [1, 1, 1], "neck_width": 48},
+        optimizer=dict(MUON),
         train=train,
         lr_scheduler={"type": "one_cycle", "warmup_fraction": 0.1},
         augment=["horizontal_flip", {"type": "random_affine", "zoom": [0.8, 1.25], "stretch": 0.1}, "color"],
