@@ -7,7 +7,7 @@ that makes its loss larger. Shape legend: B rows, T steps, D width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -27,6 +27,10 @@ class Adversary:
         if not self._layers:
             raise UsageError("train.adversarial pushes the vectors of words, and this model has none: leave it out")
         self._noted: list[Tensor] = []
+
+    def ways(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Return what surrounds a step's two forward passes; each is followed by its backward pass."""
+        return self.watching(), self.pushing()
 
     @contextmanager
     def watching(self) -> Iterator[None]:

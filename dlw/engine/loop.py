@@ -224,9 +224,7 @@ def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan, *, is_last
     """Add one batch's gradients; on a CPU a loss that is not finite is met before it does harm."""
     for place, augment in enumerate(job.augments):
         batch = augment(batch, RowDraws(job.seed, plan.epoch(progress), batch[INDEX], place))
-    ways: list[AbstractContextManager[None]] = [nullcontext()]
-    if job.adversary:
-        ways = [job.adversary.watching(), job.adversary.pushing()]
+    ways: Sequence[AbstractContextManager[None]] = job.adversary.ways() if job.adversary else [nullcontext()]
     found = []
     for number, way in enumerate(ways, start=1):
         if job.spread:
