@@ -72,8 +72,12 @@ def row_losses(out: Tensor, target: Tensor, task: Task) -> Tensor:
 
 def answered_at_once(network: nn.Module, shapes: Iterable[Sequence[int]]) -> int:
     """Return how many rows a network answers in one piece; one that makes several of each says so."""
-    made = max(int(getattr(part, "rows_a_row", 1)) for part in network.modules())
-    return max(1, rows_at_once(shapes) // made)
+    return max(1, rows_at_once(shapes) // rows_a_row(network))
+
+
+def rows_a_row(network: nn.Module) -> int:
+    """Return how many rows a network makes of each that it is asked."""
+    return max(int(getattr(part, "rows_a_row", 1)) for part in network.modules())
 
 
 def _has_members(out: Tensor, task: Task) -> bool:

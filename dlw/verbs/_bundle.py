@@ -68,13 +68,15 @@ class Answerer:
     """The task as the recipe names it, with its options."""
     writer: Writer | None = None
     """What is asked step by step, where the network writes; its `answer` is a probe then, for comparisons."""
+    rows_a_row: int = 1
+    """How many rows the network makes of each, such as mirror images."""
     team: Team | None = None
     """Processes that share the work: each answers some pieces, and all get every answer."""
 
     @property
     def rows_at_once(self) -> int:
         """How many rows are answered in one piece."""
-        return rows_at_once(spec.shape for spec in self.fitted.inputs.values())
+        return max(1, rows_at_once(spec.shape for spec in self.fitted.inputs.values()) // self.rows_a_row)
 
     def answer_rows(self, arrays: Arrays) -> Arrays:
         """Answer in pieces, condensed by the task, so that memory does not grow; there must be one row at least."""
@@ -109,7 +111,7 @@ def open_target(
         if team and threads is None:
             threads = max(1, len(os.sched_getaffinity(0)) // team.place.local_size)
         return replace(open_bundle(folder, threads), team=team)
-    from dlw.engine.inference import answer_arrays
+    from dlw.engine.inference import answer_arrays, rows_a_row
     from dlw.engine.writing import NetworkWriter
     from dlw.verbs._trained import open_trained
 
@@ -130,6 +132,7 @@ def open_target(
         source=source if isinstance(source := trained.recipe.data.source, Block) else None,
         task_block=trained.recipe.task,
         writer=writer,
+        rows_a_row=rows_a_row(predictor.network),
         team=team,
     )
 
@@ -164,6 +167,7 @@ def open_bundle(folder: Path, threads: int | None = None, *, own: bool = False) 
         source=Block.model_validate(manifest["source"]) if manifest.get("source") else None,
         task_block=block,
         writer=writer,
+        rows_a_row=max(1, manifest.get("rows_a_row", 1)),
     )
 
 
@@ -193,6 +197,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(manifest.get(key), kind):
             raise RunError(f"{path}: {key} is missing or wrong; export again")
+    if not isinstance(manifest.get("rows_a_row", 1), int):
+        raise RunError(f"{path}: rows_a_row is wrong; export again")
     return manifest
 
 

@@ -211,6 +211,8 @@ class _Bundle:
 
     def _describe(self, quantized: str | None) -> None:
         """Write bundle.json."""
+        from dlw.engine.inference import rows_a_row
+
         trained = self.trained
         exporter = registry.load("exporters", self.format)
         files = [*model_files(exporter, trained.task.output), FIELDS_FILE]
@@ -227,6 +229,7 @@ class _Bundle:
             "format": self.format,
             "quantized": quantized,
             "step": trained.step,
+            "rows_a_row": rows_a_row(trained.predictor.network),
             "task": trained.recipe.task.model_dump(),
             "source": _reading(trained.recipe.data.source),
             "target": trained.fitted.target.to_json(),

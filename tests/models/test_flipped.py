@@ -15,6 +15,7 @@ from dlw.models import resnet, unet, vit
 from dlw.models._flipped import Flipped
 from dlw.specs import FieldSpec
 from dlw.tasks import embedding
+from dlw.verbs._bundle import open_target
 from dlw.verbs._trained import open_trained
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
@@ -68,7 +69,9 @@ def test_a_recipe_with_flips_is_trained_judged_and_exported(tmp_path: Path, monk
     model = "{type: unet, ensemble: 2, test_time_flips: [horizontal, vertical]"
     run = small_runs.trained(tmp_path, small_masks.RECIPE.replace("{type: unet", model))
     assert evaluate(run, split="validation").rows == 8
-    assert export(run).difference < 1e-4
+    exported = export(run)
+    assert exported.difference < 1e-4
+    assert [open_target(folder).rows_a_row for folder in (run, exported.folder)] == [4, 4]
     trained = open_trained(run)
     group, spec = next(iter(trained.fitted.inputs.items()))
     picture = torch.rand(3, *spec.shape, generator=torch.Generator().manual_seed(1)) * 255
