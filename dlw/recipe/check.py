@@ -98,6 +98,7 @@ def check(composed: Composed) -> Recipe:
             continue
         plugins[path] = module
         faults += check_options(module, options, path)
+    faults += _unknown_nulls(composed.root.plain(), tree, plugins)
     faults = [_mistyped_type(fault, tree) for fault in faults]
     keys = all_keys(tree) if any(fault.kind == "unknown" for fault in faults) else []
     for fault in faults:
@@ -203,6 +204,17 @@ def _without_nulls(node: Node, path: tuple[str, ...], findings: _Findings) -> An
             findings.settled.add((*path, key))
             tree[key] = None
     return tree
+
+
+def _unknown_nulls(whole: Any, tree: Any, plugins: Mapping[tuple[str, ...], ModuleType]) -> list[Fault]:
+    """Return the keys without a value that nobody knows: such a null means no default, it was meant for another key."""
+    if whole == tree:
+        return []
+    _, faults = validate(Recipe, whole)
+    for _, path, _, options in blocks(whole):
+        if path in plugins:
+            faults += check_options(plugins[path], options, path)
+    return [fault for fault in faults if fault.kind == "unknown" and value_at(whole, fault.path) is None]
 
 
 class _Findings:

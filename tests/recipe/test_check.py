@@ -61,6 +61,22 @@ def changed(old: str, new: str, text: str = GOOD) -> list[str]:
     return problems(text.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("precision: auto", "ema_decya: null", "train.ema_decya: unknown key; did you mean ema_decay?"),
+        ("width: 64", "widht: ~", "model.widht: unknown key; did you mean width?"),
+        ("sex: {type: category}", "sex: {type: category, othre: }", "data.inputs.sex.othre: unknown key"),
+        ("format: onnx", "format: onnx, quantiz: null", "export.quantiz: unknown key; did you mean quantize?"),
+        ("seed: 42", "sede: null", "sede: unknown key; did you mean seed?"),
+    ],
+)
+def test_a_null_means_the_default_of_a_key_that_there_is(old: str, new: str, told: str) -> None:
+    (problem,) = changed(old, new)
+    assert told in problem
+    assert check.load_text(GOOD.replace("precision: auto", "ema_decay: null"), Path())
+
+
 @pytest.mark.parametrize("text", [GOOD, IMAGES, PRICES])
 def test_good_recipes_are_accepted(text: str) -> None:
     assert check.load_text(text, Path()).recipe.name
