@@ -25,7 +25,9 @@ class Adversary:
         self._size = size
         self._layers = [module.words() for module in network.modules() if isinstance(module, ReadsWords)]
         if not self._layers:
-            raise UsageError("train.adversarial pushes the vectors of words, and this model has none: leave it out")
+            raise UsageError(
+                "train.adversarial pushes vectors of words, and this model lets none be pushed: leave it out"
+            )
         self._noted: list[Tensor] = []
 
     def ways(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

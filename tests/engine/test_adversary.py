@@ -109,7 +109,9 @@ def test_a_model_without_words_is_refused(tmp_path: Path) -> None:
     small_runs.people(tmp_path)
     path = tmp_path / "small.yaml"
     path.write_text(small_runs.TABLE_RECIPE.replace("train: {", "train: {adversarial: 0.1, "))
-    with pytest.raises(UsageError, match=r"train\.adversarial pushes the vectors of words, and this model has none"):
+    with pytest.raises(
+        UsageError, match=r"train\.adversarial pushes vectors of words, and this model lets none be pushed"
+    ):
         train(path, out=tmp_path / "run")
 
 

@@ -39,6 +39,18 @@ data:
 model: {type: gpt, width: 16, depth: 2, heads: 2}
 """
     + TRAIN
+    + ", accumulate: 2}\n",
+    "rnn": """\
+name: notes
+task: classification
+data:
+  source: sentences.csv
+  splits: {train: "train[:100]", validation: "train[100:]"}
+  inputs: {note: {type: text, tokenizer: words}}
+  target: {answer: category}
+model: {type: rnn, embedding: 8, width: 8, dropout: 0}
+"""
+    + TRAIN
     + ", accumulate: 2, adversarial: 0.1}\n",
     "mlp": small_runs.TABLE_RECIPE.replace("depth: 1", "depth: 2, dropout: 0").replace(
         "train: {epochs: 1, batch_size: 16, threads: 1}", TRAIN + "}"
@@ -58,6 +70,7 @@ def trained_both_ways(made: Path, names: Iterable[str], ways: Sequence[str]) -> 
     small_runs.people(made)
     small_runs.squares(made)
     small_runs.lines(made, 120)
+    small_runs.sentences(made, 120)
     for name in names:
         for way in ways:
             shard = "shard: true, " if way == "fsdp" else ""
