@@ -225,7 +225,6 @@ def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan, *, is_last
     for place, augment in enumerate(job.augments):
         batch = augment(batch, RowDraws(job.seed, plan.epoch(progress), batch[INDEX], place))
     ways: Sequence[AbstractContextManager[None]] = job.adversary.ways() if job.adversary else [nullcontext()]
-    found = []
     for number, way in enumerate(ways, start=1):
         if job.spread:
             job.spread.exchange(is_last=is_last and number == len(ways))
@@ -236,8 +235,8 @@ def _backward(job: Job, batch: Batch, progress: Progress, plan: Plan, *, is_last
                 raise _left_by_last_step(job, plan, progress, broken)
             raise explain_loss(job.network, batch, job.inputs, progress.step + 1)
         (loss / (len(ways) * job.settings.accumulate)).backward()
-        found.append(loss.detach())
-    progress.add_loss(job.team.mean(found[0]) if job.team else found[0])
+        if number == 1:
+            progress.add_loss(job.team.mean(loss) if job.team else loss.detach())
 
 
 def batch_loss(job: Job, batch: Batch) -> Tensor:

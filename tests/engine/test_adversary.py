@@ -26,7 +26,7 @@ TARGET = torch.tensor([[1.0], [-1.0]])
 
 
 class Reader(nn.Module):
-    """Words, the largest of each dimension, and the square of a sum: [B, 1]."""
+    """Words, their mean, and a linear layer: [B, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +44,16 @@ class Reader(nn.Module):
 
 def losses(network: Reader) -> Tensor:
     return (network(IDS) - TARGET).square().mean(1)
+
+
+def ask_twice(network: Reader) -> None:
+    """Ask plainly, then pushed."""
+    adversary = Adversary(network, 0.5)
+    with adversary.watching():
+        loss = losses(network).mean()
+    loss.backward()
+    with adversary.pushing():
+        losses(network)
 
 
 def test_each_row_is_pushed_so_far_towards_a_larger_loss_and_fill_is_not() -> None:
@@ -67,24 +77,14 @@ def test_each_row_is_pushed_so_far_towards_a_larger_loss_and_fill_is_not() -> No
 def test_a_row_that_the_loss_does_not_depend_on_stays() -> None:
     network = Reader()
     nn.init.zeros_(network.output.weight)
-    adversary = Adversary(network, 0.5)
-    with adversary.watching():
-        loss = losses(network).mean()
-    loss.backward()
-    with adversary.pushing():
-        losses(network)
+    ask_twice(network)
     assert torch.equal(*network.seen)
 
 
 def test_words_that_do_not_learn_are_pushed_as_well() -> None:
     network = Reader()
     network.entry.requires_grad_(False)
-    adversary = Adversary(network, 0.5)
-    with adversary.watching():
-        loss = losses(network).mean()
-    loss.backward()
-    with adversary.pushing():
-        losses(network)
+    ask_twice(network)
     assert not torch.equal(*network.seen)
     assert network.entry.vectors.weight.grad is None
 
