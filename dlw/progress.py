@@ -33,3 +33,13 @@ class Silent:
 
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         """Ignore."""
+
+
+def size_text(num_bytes: float) -> str:
+    """Return bytes as people say them: `3.4 KiB`, `512 MiB`, `1,200 GiB`."""
+    amount, unit = float(num_bytes), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:,.1f} {unit}" if amount < 10 and unit != "bytes" else f"{amount:,.0f} {unit}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlw.errors import DataError
+from dlw.progress import size_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -205,7 +206,7 @@ class ShardedTable:
         if name not in found.column_names:
             raise DataError(
                 f"column {name} of {len(self):,} rows is needed whole, and does not fit half of data.memory_budget: "
-                f"set that to more than {2 * self.pool.limit_bytes / 2**20:,.0f} MiB, or choose a split that needs "
+                f"set that to more than {size_text(2 * self.pool.limit_bytes)}, or choose a split that needs "
                 "no column (slices, random, position)"
             )
         return found[name]
@@ -235,8 +236,8 @@ class ShardedTable:
         if 2 * largest > self.pool.limit_bytes:
             shard = max(self.shards, key=lambda shard: shard.num_rows)
             raise DataError(
-                f"{shard.name}: its {shard.num_rows:,} rows are read together and take about {largest / 2**20:,.0f} "
-                f"MiB, more than a quarter of data.memory_budget; write the file again with smaller row groups "
+                f"{shard.name}: its {shard.num_rows:,} rows are read together and take about {size_text(largest)}, "
+                f"more than a quarter of data.memory_budget; write the file again with smaller row groups "
                 f"(row_group_size of pyarrow.parquet.write_table), or set a larger budget"
             )
         return int(min(MOST_MIXED, self.pool.limit_bytes / (1.25 * largest) - 1, len(self.shards))) or 1

@@ -13,6 +13,7 @@ from dlw.cli.main import LATEST
 from dlw.cli.options import AsJson, CacheFolder, Code, Devices, Quiet, Sandbox, Sets
 from dlw.cli.screen import emit, figure, say
 from dlw.errors import RunError, UsageError
+from dlw.progress import size_text
 from dlw.ranks import is_first
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _draw_dry_run(result: TrainResult) -> None:
     add_row(rows, "inputs", ", ".join(f"{name} {shape}" for name, shape in estimate["inputs"].items()))
     add_row(rows, "steps", f"{result.total_steps:,}")
     add_row(rows, "time", f"about {_duration(estimate['seconds'])} on {result.hardware}")
-    add_row(rows, "memory", f"at least {estimate['peak_memory_bytes'] / 2**20:,.0f} MiB")
+    add_row(rows, "memory", f"at least {size_text(estimate['peak_memory_bytes'])}")
     draw(rows)
     say("trained, validated, saved and loaded a batch; nothing is kept")
 

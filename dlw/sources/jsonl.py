@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from dlw.progress import Listener
+from dlw.progress import Listener, size_text
 from dlw.shards import ShardedTable
 from dlw.sources._base import SourceSettings
 from dlw.sources._files import claims_tables, find
@@ -47,5 +47,5 @@ def open_shards(
     size = sum(file.size_bytes for files in found.values() for file in files)
     if size <= budget_bytes // 2 and not any(file.is_remote for files in found.values() for file in files):
         return None
-    listener.line(f"reading {size / 2**20:,.0f} MiB of JSON lines once, for the types of all rows")
+    listener.line(f"reading {size_text(size)} of JSON lines once, for the types of all rows")
     return open_sharded(found, shards, budget_bytes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dlw.errors import DataError, UsageError
 from dlw.packing import Packing, Windows, join, judging_windows, training_windows
-from dlw.progress import Listener, Silent
+from dlw.progress import Listener, Silent, size_text
 from dlw.ragged import lengths
 from dlw.shards import ShardedTable
 from dlw.specs import INDEX, TARGET, Arrays
@@ -61,7 +61,7 @@ def make_batches(
         cache = None  # encoded as needed; what took a pass over all rows is kept
     elif cache is not None and packing is None and not is_resident:
         raise UsageError(
-            f"--cache keeps encoded rows that fit the memory, and {num_bytes / 2**20:,.0f} MiB of the {split} split "
+            f"--cache keeps encoded rows that fit the memory, and {size_text(num_bytes)} of the {split} split "
             "are read and encoded as they are needed: leave it out, or set a larger data.memory_budget"
         )
     encode = encoder(fitted, cache)
@@ -71,7 +71,7 @@ def make_batches(
         told = f"{len(windows.stream.token_S):,} tokens in {len(windows.starts):,} windows of {windows.context}"
         listener.line(f"{split}: {told}, {'held in memory' if is_resident else 'mapped from a file'}")
         return _of_windows(fitted, windows, hardware), {"stream": windows.stream.token_S}
-    told = f"{split}: {len(table):,} rows, {num_bytes / 2**20:,.1f} MiB encoded, "
+    told = f"{split}: {len(table):,} rows, {size_text(num_bytes)} encoded, "
     if is_resident:
         listener.line(told + "held in memory")
         encoded = encode(table, with_target=True, listener=listener, max_bad=data.max_bad)

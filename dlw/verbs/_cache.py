@@ -29,7 +29,7 @@ import numpy as np
 from dlw import __version__, registry
 from dlw.errors import CheckpointError, RunError
 from dlw.local_files import files_of, is_path
-from dlw.progress import Listener
+from dlw.progress import Listener, size_text
 from dlw.recipe.schema import Recipe
 from dlw.runs import disk
 from dlw.runs.seal import digest_of, of_file
@@ -167,7 +167,7 @@ class Cache:
         body = {"format": FORMAT, "size": written.size_bytes, "sha256": written.sha256, **told}
         body = json.loads(json.dumps(body))
         disk.write_json(self.folder / f"{key}.json", {**body, "digest": digest_of(body)})
-        self.listener.line(f"kept in {self.folder}: {written.size_bytes / 2**20:,.1f} MiB")
+        self.listener.line(f"kept in {self.folder}: {size_text(written.size_bytes)}")
 
 
 class _Heard:

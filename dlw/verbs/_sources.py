@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlw import registry
 from dlw.errors import DataError, did_you_mean
-from dlw.progress import Listener
+from dlw.progress import Listener, size_text
 from dlw.recipe.places import MIRROR, exists, located
 from dlw.recipe.schema import Block, Recipe
 from dlw.remote import is_remote
@@ -77,7 +77,7 @@ def _read(sharded: dict[str, ShardedTable], limit: int, listener: Listener) -> d
     if size <= limit // 2:
         return {split: table.load() for split, table in sharded.items()}
     listener.line(
-        f"about {size / 2**20:,.0f} MiB of rows, more than half of data.memory_budget ({limit / 2**20:,.0f} MiB): "
+        f"about {size_text(size)} of rows, more than half of data.memory_budget ({size_text(limit)}): "
         "read from their files as they are needed"
     )
     return dict(sharded)
