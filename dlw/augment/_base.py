@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class AugmentSettings(BaseModel):
     """Base of every augmentation's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Draws(Protocol):

@@ -13,7 +13,7 @@ from dlw.specs import FieldSpec
 KINDS = ("image",)
 LAID_ON = ("mask", "boxes")
 
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Settings(AugmentSettings):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class ExplainerSettings(BaseModel):
     """Base of every explainer's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class ExporterSettings(BaseModel):
     """Base of every exporter's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

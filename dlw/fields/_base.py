@@ -34,7 +34,7 @@ has the shape (0,) and its array no columns); `notes` holds sentences for the us
 class FieldSettings(BaseModel):
     """Base of every field's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @property
     def takes_over(self) -> str | None:

@@ -92,10 +92,9 @@ def in_float32(numbers: np.ndarray, name: str) -> np.ndarray:
         small = numbers.astype(np.float32)
     wrong = np.flatnonzero(np.isinf(small))
     if len(wrong):
-        row = int(wrong[0])
-        reason = "is infinite" if np.isinf(numbers[row]) else "is beyond what float32 holds (3.4e38)"
-        raise DataError(
-            f"column {name}: row {row}: {numbers[row]:g} {reason} ({len(wrong)} such values); "
-            "rescale the column, or leave these values empty"
-        )
+        row, count = int(wrong[0]), f"({len(wrong)} such values)"
+        where = f"column {name}: row {row}: {numbers[row]:g}"
+        if np.isinf(numbers[row]):
+            raise DataError(f"{where} is infinite {count}; leave these values empty, or set infinite: missing")
+        raise DataError(f"{where} is beyond what float32 holds (3.4e38) {count}; rescale the column")
     return small

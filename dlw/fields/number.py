@@ -7,7 +7,7 @@ dropped with a warning. The network gets mean, standard deviation and 65 quantil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,7 @@ class Settings(FieldSettings):
     """Options of a number column."""
 
     missing: list[float] = Field([], description="Values that mean missing, such as -999.")
+    infinite: Literal["refuse", "missing"] = Field("refuse", description="Infinite values: an error, or missing.")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Number:
         numbers = to_floats(values, self.name)
         if self.settings.missing:
             numbers = np.where(np.isin(numbers, self.settings.missing), np.nan, numbers)
+        if self.settings.infinite == "missing":
+            numbers = np.where(np.isinf(numbers), np.nan, numbers)
         return in_float32(numbers, self.name)
 
     def _changed(self, values: pa.ChunkedArray, state: State) -> np.ndarray:

@@ -93,7 +93,7 @@ class Writer(Protocol):
 class Backbone(BaseModel):
     """Weights to start from."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
     from_: str = Field(alias="from", description="The run that the weights come from; relative to the recipe's folder.")
     head: Literal["fresh", "kept"] = Field(
@@ -112,7 +112,7 @@ def check_heads(width: int, heads: int, multiple: int = 1) -> None:
 class ModelSettings(BaseModel):
     """Base of every model's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ensemble: int = Field(
         1, ge=1, le=64, description="Independent networks that are trained side by side and answer together."

@@ -26,7 +26,7 @@ class Settings(ModelSettings):
     the folder is run. LoRA: Hu et al. 2021, arXiv:2106.09685.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
     from_: str = Field(
         alias="from",

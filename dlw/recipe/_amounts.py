@@ -6,11 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Interval = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8} (epochs?|steps?|minutes?)$")]
 """A duration as text: `1 epoch`, `500 steps`, `10 minutes`."""

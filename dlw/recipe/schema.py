@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from dlw.recipe._amounts import Bytes, Count, Decay, Finite, Fraction, Interval, NotNegative, Positive
+from dlw.recipe._amounts import Bytes, Count, Decay, Fraction, Interval, NotNegative, Positive
 
 DEFAULT_EPOCHS = 10
 """Passes over the training split where a recipe says neither epochs nor steps."""
@@ -28,13 +28,13 @@ DEFAULT_EPOCHS = 10
 class Section(BaseModel):
     """Unknown keys are errors; a recipe never changes after it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Block(BaseModel):
     """`{type: name, ...options}`; `options` are checked by the plug-in's Settings."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     type: str = Field(description="The plug-in's name, as `dlw list` shows it.")
 
@@ -256,7 +256,7 @@ class Evaluate(Section):
 class Export(BaseModel):
     """The artifact; options beside these belong to the exporter."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     format: str = Field("onnx", description="Exporter, as `dlw list exporters` shows it.")
     tolerance: Positive = Field(1e-4, description="Largest difference from the network that is accepted.")
@@ -290,8 +290,8 @@ class Benchmark(Section):
 class Range(Section):
     """Numbers from `low` to `high`, both included; whole ones where the key takes only whole numbers."""
 
-    low: Finite = Field(description="Smallest value.")
-    high: Finite = Field(description="Largest value.")
+    low: float = Field(description="Smallest value.")
+    high: float = Field(description="Largest value.")
     log: bool = Field(False, description="Try as many values between 0.001 and 0.01 as between 0.01 and 0.1.")
     step: Positive | None = Field(None, description="Try only `low`, `low + step`, ... up to `high`.")
 

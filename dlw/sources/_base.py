@@ -21,4 +21,4 @@ from pydantic import BaseModel, ConfigDict
 class SourceSettings(BaseModel):
     """Base of every source's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class TaskSettings(BaseModel):
     """Base of every task's Settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

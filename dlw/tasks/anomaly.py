@@ -46,7 +46,7 @@ class Settings(TaskSettings):
         0.95, gt=0, lt=1, description="Share of the normal validation rows that lie below the threshold."
     )
     threshold: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Score above which a row is an anomaly; default: by `quantile`."
+        None, ge=0, description="Score above which a row is an anomaly; default: by `quantile`."
     )
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ LOG_ODDS = "log-odds"
 MAX_PROBABILITY_COLUMNS = 100
 """With more classes than this, predictions hold `label` and `probability` only."""
 
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -72,9 +72,7 @@ class Settings(TaskSettings):
         description="temperature: divide the logits by a number, found by the least log loss on the validation split "
         "(arXiv:1706.04599), so that of answers given with 80 % four in five are right.",
     )
-    temperature: float | None = Field(
-        None, gt=0, le=100, allow_inf_nan=False, description="Divide the logits by this; default: 1."
-    )
+    temperature: float | None = Field(None, gt=0, le=100, description="Divide the logits by this; default: 1.")
 
 
 def build(settings: Settings, target: FieldSpec) -> ClassTask | LabelsTask:

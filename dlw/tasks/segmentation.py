@@ -27,7 +27,7 @@ OUTPUT = "map"
 MAX_SHARE_COLUMNS = 100
 """With more classes than this, predictions hold the mask only."""
 
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0)]
 
 
 class Settings(TaskSettings):

@@ -323,6 +323,16 @@ def test_names_of_any_letters_are_written_so_that_they_are_read_back(tmp_path: P
     assert source.options["columns"] == ["${seed}"]  # type: ignore[union-attr]
 
 
+def test_infinite_inputs_count_as_missing_where_the_recipe_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "rates.csv"
+    path.write_text(
+        "rate,y\n" + "".join(f"{'inf' if row % 9 == 0 else row / 7},{'ab'[row % 2]}\n" for row in range(90))
+    )
+    text = new(path, target="y", folder=tmp_path)
+    assert "inputs: {rate: {type: number, infinite: missing}}" in text
+    usable(text, tmp_path)
+
+
 def test_infinite_targets_count_as_missing(tmp_path: Path) -> None:
     prices = [*(step * 0.5 for step in range(118)), float("inf"), None]
     text = new(table(tmp_path / "houses.csv", prices), target="goal", folder=tmp_path)

@@ -56,6 +56,16 @@ def test_what_float32_cannot_hold_is_refused_with_its_row(value: float, reason: 
         field().fit(column(1.0, value, 2.0))
 
 
+def test_infinities_are_missing_where_asked() -> None:
+    values = column(1.0, float("inf"), 3.0, -float("inf"))
+    asked = field(infinite="missing")
+    state = asked.fit(values)
+    assert state["statistics"]["mean"] == 2.0
+    assert asked.decode(asked.encode(values, state).array, state) == [1.0, None, 3.0, None]
+    with pytest.raises(DataError, match="beyond what float32"):
+        asked.fit(column(1.0, 1e39))
+
+
 @pytest.mark.withstands("bad inputs", case="D09")
 def test_large_integers_become_floats() -> None:
     values = column(2**63 - 1, 0, None)

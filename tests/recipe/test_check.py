@@ -153,6 +153,11 @@ def test_values_arrive_with_their_types() -> None:
         ("3e-3", "[1]", "12:26: optimizer.lr: expected a number, got a list"),
         ("3e-3", ".nan", "12:30: optimizer.lr: must be a finite number, got nan"),
         ("3e-3", ".inf", "12:30: optimizer.lr: must be a finite number, got inf"),
+        (
+            "age: number",
+            "age: {type: number, missing: [.inf]}",
+            "data.inputs.age.missing.0: must be a finite number, got inf",
+        ),
         ("3e-3", "0", "12:30: optimizer.lr: must be greater than 0, got 0"),
         ("3e-3", "-1", "12:30: optimizer.lr: must be greater than 0, got -1"),
         ("3e-3", "1e9", "12:30: optimizer.lr: must be at most 100, got"),
@@ -531,7 +536,7 @@ def test_the_resolved_recipe_holds_every_default_and_reads_back_equal() -> None:
     assert tree["train"]["accumulate"] == 1
     assert tree["model"]["depth"] == 2
     assert tree["export"]["opset"] > 0
-    assert tree["data"]["inputs"]["age"] == {"type": "number", "missing": []}
+    assert tree["data"]["inputs"]["age"] == {"type": "number", "missing": [], "infinite": "refuse"}
     assert resolve(check.load_text(dump(tree), Path()).recipe) == tree
     short = resolve(check.load_text(PRICES, Path()).recipe)
     assert short["train"]["epochs"] == 10

@@ -80,6 +80,8 @@ def _column(name: str, values: pa.ChunkedArray, kind: str, reason: str) -> Colum
     options: dict[str, Any] = {}
     if kind == "category":
         options = {"min_count": _inference.RARE} if len(words) > _inference.MANY_CATEGORIES else {}
+    elif kind == "number" and np.isinf(to_floats(values, name)).any():
+        options = {"infinite": "missing"}
     if family(inner) == "text" and _is_smiles(name, words):
         kind, reason = "molecule", ""
     return Column(name, kind, options, reason, codes, tuple(words))
