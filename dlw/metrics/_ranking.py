@@ -28,20 +28,23 @@ def auroc(score_N: np.ndarray, yes_N: np.ndarray, weight_RN: np.ndarray) -> np.n
 
 def average_precision(score_N: np.ndarray, yes_N: np.ndarray, weight_RN: np.ndarray) -> np.ndarray:
     """Return the sum over thresholds of precision times the gain in recall, without interpolation."""
-    yes_RG, no_RG = _groups(score_N, yes_N, weight_RN)
-    found_RG, taken_RG = yes_RG.cumsum(1), (yes_RG + no_RG).cumsum(1)
-    precision_RG = np.divide(found_RG, taken_RG, out=np.zeros_like(found_RG), where=taken_RG > 0)
+    yes_RG, found_RG, precision_RG = _curve(score_N, yes_N, weight_RN)
     return ratio((yes_RG * precision_RG).sum(1), found_RG[:, -1])
 
 
-def precision_at_recall(score_N: np.ndarray, yes_N: np.ndarray, weight_RN: np.ndarray, *, recall: float) -> np.ndarray:
-    """Return the best precision of all thresholds that find at least `recall` of the positives."""
-    yes_RG, no_RG = _groups(score_N, yes_N, weight_RN)
-    found_RG, taken_RG = yes_RG.cumsum(1), (yes_RG + no_RG).cumsum(1)
-    precision_RG = np.divide(found_RG, taken_RG, out=np.zeros_like(found_RG), where=taken_RG > 0)
-    enough_RG = found_RG >= recall * found_RG[:, -1:]
+def precision_at_half_recall(score_N: np.ndarray, yes_N: np.ndarray, weight_RN: np.ndarray) -> np.ndarray:
+    """Return the best precision of all thresholds that find at least half of the positives."""
+    _, found_RG, precision_RG = _curve(score_N, yes_N, weight_RN)
+    enough_RG = found_RG >= 0.5 * found_RG[:, -1:]
     best_R = np.where(enough_RG, precision_RG, 0.0).max(1)
     return np.where(found_RG[:, -1] > 0, best_R, np.nan)
+
+
+def _curve(score_N: np.ndarray, yes_N: np.ndarray, weight_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, at each threshold, the positives that it adds, those found by then, and the precision, each [R, G]."""
+    yes_RG, no_RG = _groups(score_N, yes_N, weight_RN)
+    found_RG, taken_RG = yes_RG.cumsum(1), (yes_RG + no_RG).cumsum(1)
+    return yes_RG, found_RG, np.divide(found_RG, taken_RG, out=np.zeros_like(found_RG), where=taken_RG > 0)
 
 
 def by_class(ranked: Ranked, outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:

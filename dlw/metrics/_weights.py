@@ -16,11 +16,6 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
 
 
-def mean(values_N: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows; NaN where there is no row."""
-    return float(np.average(values_N, weights=weight)) if len(values_N) else float("nan")
-
-
 def mean_where(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """Average the last axis over the entries that count; NaN where none does."""
     return ratio(np.where(counted, values, 0.0).sum(-1), counted.sum(-1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._partition import contingency
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("clusters",)
@@ -25,11 +25,6 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     most_R = (cluster_R + class_R) / 2
     found_R = ratio(both_R - expected_R, most_R - expected_R)
     return np.where((most_R == expected_R) & (all_R > 0), 1.0, found_R)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])
 
 
 def _pairs(count: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics import _ranking
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels", "scores")
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = True
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the area [R]; classes without both answers in the truth are left out of the mean."""
     return _ranking.by_class(_ranking.auroc, outcome, weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

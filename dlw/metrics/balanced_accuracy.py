@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._confusion import tally
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes",)
@@ -16,8 +16,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean over the classes that occur in the truth [R]."""
     counts = tally(outcome, weight_RN)
     return mean_where(ratio(counts.hit, counts.actual), counts.actual > 0)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -1,11 +1,13 @@
-"""BLEU as sacreBLEU computes it: n-grams shared with the reference; case counts, tokens by its rule 13a."""
+"""BLEU as sacreBLEU computes it: n-grams shared with the reference; case counts, tokens by its rule 13a; 0 to 100.
+
+Papineni et al. 2002; Post 2018, arXiv:1804.08771.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dlw.metrics import _sacrebleu
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
@@ -18,11 +20,6 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     from sacrebleu.metrics import BLEU
 
     return _sacrebleu.corpus_scores(BLEU(), outcome, weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return BLEU (Papineni et al. 2002; Post 2018, arXiv:1804.08771), from 0 to 100."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])
 
 
 def signature() -> str:

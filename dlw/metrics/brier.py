@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("classes",)
@@ -18,8 +17,3 @@ def per_row(outcome: Outcome) -> np.ndarray:
         return np.asarray((p_NK[:, outcome.positive] - (outcome.target == outcome.positive)) ** 2)
     true_N = np.take_along_axis(p_NK, outcome.target[:, None], axis=1)[:, 0]
     return np.asarray((p_NK**2).sum(1) - 2.0 * true_N + 1.0)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

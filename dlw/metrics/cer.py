@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._edits import rate
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = False
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the rate under R sets of row weights."""
     return rate(outcome, list, weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the rate over all rows together, as torchmetrics does."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

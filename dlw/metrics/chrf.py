@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics import _sacrebleu
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
@@ -18,11 +17,6 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     from sacrebleu.metrics import CHRF
 
     return _sacrebleu.corpus_scores(CHRF(), outcome, weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return chrF2 (Popovic 2015), from 0 to 100."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])
 
 
 def signature() -> str:

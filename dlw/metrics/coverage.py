@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import row_mean
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("quantiles", "forecast_quantiles")
@@ -18,8 +17,3 @@ def per_row(outcome: Outcome) -> np.ndarray:
     is_inside = ((outcome.target >= low) & (outcome.target <= high)).astype(np.float64)
     is_inside[np.isnan(outcome.target)] = np.nan
     return row_mean(is_inside)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

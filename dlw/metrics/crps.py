@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import pinball
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("quantiles", "forecast_quantiles")
@@ -18,8 +17,3 @@ HIGHER_IS_BETTER = False
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return the score of each row [N], averaged over targets."""
     return 2 * pinball(outcome)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._pixels import count
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("map",)
@@ -27,8 +27,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     if dice_RK.shape[1] == 2:
         return dice_RK[:, outcome.positive]
     return mean_where(np.nan_to_num(dice_RK), ~np.isnan(dice_RK))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under picture weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._bins import NUM_BINS, sure
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -19,8 +19,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     np.add.at(gap_NB, (found.row, found.bin), found.is_right - found.confidence)
     count_N = np.bincount(found.row, minlength=len(outcome.target))
     return ratio(np.abs(weight_RN @ gap_NB).sum(1), weight_RN @ count_N)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the calibration error of the more probable answer, in 0..1; of labels over all known entries."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

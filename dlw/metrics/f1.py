@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._confusion import is_binary, tally
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -17,8 +17,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     counts = tally(outcome, weight_RN)
     f1_RK = ratio(2 * counts.hit, counts.predicted + counts.actual)
     return f1_RK[:, outcome.positive] if is_binary(outcome) else mean_where(f1_RK, counts.present)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

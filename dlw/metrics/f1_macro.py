@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._confusion import tally
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -16,8 +16,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean of 2 hits / (predicted + true) over classes [R]."""
     counts = tally(outcome, weight_RN)
     return mean_where(ratio(2 * counts.hit, counts.predicted + counts.actual), counts.present)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

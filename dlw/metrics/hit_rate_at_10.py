@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._items import TOP, places
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("ranking",)
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = True
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return 1 where the item is among the first ten."""
     return (places(outcome) < TOP).astype(np.float64)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return mean(per_row(outcome), weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -24,8 +24,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     floor = float(np.finfo(outcome.prediction.dtype).eps)
     loss_N = (-np.log(np.clip(p_NK, floor, 1.0 - floor)) * known_NK).sum(1)
     return ratio(weight_RN @ loss_N, weight_RN @ known_NK.sum(1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows; of several labels the mean over all known entries."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import FORECASTS, error, row_mean
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("values", "quantiles", *FORECASTS)
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = False
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return the absolute error [N], averaged over targets."""
     return row_mean(np.abs(error(outcome)))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

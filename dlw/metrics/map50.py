@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics import _box_matches
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("boxes",)
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = True
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the metric [R]; classes without a true box are left out of the mean."""
     return _box_matches.average_precision(outcome, weight_RN, _box_matches.THRESHOLDS[:1])
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._neighbours import by_row, mean_of_known
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("vectors",)
@@ -19,11 +18,6 @@ HIGHER_IS_BETTER = True
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean [R]; all rows stay to be found, whatever their weight as searchers."""
     return mean_of_known(by_row(outcome, _average_precision), weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])
 
 
 def _average_precision(similarity: np.ndarray, is_same: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import point
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("values", "quantiles")
@@ -16,8 +15,3 @@ def per_row(outcome: Outcome) -> np.ndarray:
     """Return |error| / |truth| [N], averaged over targets; a truth of 0 counts as 2.2e-16, as in scikit-learn."""
     size_NT = np.maximum(np.abs(outcome.target), np.finfo(np.float64).eps)
     return np.asarray((np.abs(point(outcome) - outcome.target) / size_NT).mean(1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

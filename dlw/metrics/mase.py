@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import FORECASTS, point, row_mean
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = FORECASTS
@@ -21,8 +20,3 @@ def per_row(outcome: Outcome) -> np.ndarray:
         return np.full(len(outcome.target), np.nan)
     error_NHC = np.abs(point(outcome) - outcome.target) / np.asarray(outcome.seasonal_error, np.float32)
     return row_mean(error_NHC)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._confusion import is_binary
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -26,8 +26,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     if is_binary(outcome):
         cost_N *= np.where(outcome.target == outcome.positive, outcome.costs[1], outcome.costs[0])
     return ratio(weight_RN @ cost_N, weight_RN.sum(1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._pixels import count
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("map",)
@@ -25,8 +25,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean over classes [R]."""
     iou_RK = by_class(outcome, weight_RN)
     return mean_where(np.nan_to_num(iou_RK), ~np.isnan(iou_RK))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under picture weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._items import places
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("ranking",)
@@ -18,8 +17,3 @@ HIGHER_IS_BETTER = True
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return one over each row's place."""
     return 1 / (places(outcome) + 1)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return mean(per_row(outcome), weight)

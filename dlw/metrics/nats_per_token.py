@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._nats import TOKENS, per_unit
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("nats",)
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = False
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the metric under R sets of weights, float64 [R]."""
     return per_unit(outcome, TOKENS, weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return nats per token."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

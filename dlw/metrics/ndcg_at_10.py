@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._items import TOP, places
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("ranking",)
@@ -19,8 +18,3 @@ def per_row(outcome: Outcome) -> np.ndarray:
     """Return the gain of each row."""
     place_N = places(outcome)
     return np.where(place_N < TOP, 1 / np.log2(place_N + 2), 0.0)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return mean(per_row(outcome), weight)

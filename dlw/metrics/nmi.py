@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._partition import contingency
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("clusters",)
@@ -24,11 +24,6 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     both_R = _entropy(p_RKC.reshape(len(p_RKC), -1))
     found_R = ratio(2 * (cluster_R + class_R - both_R), cluster_R + class_R)
     return np.where((cluster_R == 0) & (class_R == 0) & (total_R > 0), 1.0, found_R)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])
 
 
 def _entropy(p_RP: np.ndarray) -> np.ndarray:

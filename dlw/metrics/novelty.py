@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._items import TOP
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("ranking",)
@@ -21,8 +20,3 @@ def per_row(outcome: Outcome) -> np.ndarray:
     bits = np.append(-np.log2(counts / counts.sum()), 0.0)
     top_NR = outcome.prediction[:, :TOP]
     return np.asarray(bits[top_NR].sum(1) / np.maximum((top_NR >= 0).sum(1), 1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return mean(per_row(outcome), weight)

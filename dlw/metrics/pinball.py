@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import pinball
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("quantiles", "forecast_quantiles")
@@ -15,8 +14,3 @@ HIGHER_IS_BETTER = False
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return max(q d, (q - 1) d) of the difference d [N], averaged over targets and levels."""
     return pinball(outcome)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows."""
-    return mean(per_row(outcome), weight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._pixels import count
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("map",)
@@ -22,8 +22,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return hits over known pixels [R]."""
     pixels = count(outcome, weight_RN)
     return ratio(pixels.hit.sum(1), pixels.actual.sum(1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under picture weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._confusion import is_binary, tally
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -19,8 +19,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     if is_binary(outcome):
         return precision_RK[:, outcome.positive]
     return mean_where(np.nan_to_num(precision_RK), counts.present)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import point
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("values", "quantiles")
@@ -22,8 +22,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     spread_RT = weight_RN @ centred_NT**2 - ratio((weight_RN @ centred_NT) ** 2, total_R1)
     is_constant_T = (centred_NT == 0).all(0)
     return np.asarray((1.0 - ratio(missed_RT, np.where(is_constant_T, 0.0, spread_RT))).mean(1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._neighbours import by_row, is_nearest_right, mean_of_known
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("vectors",)
@@ -18,8 +17,3 @@ HIGHER_IS_BETTER = True
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the share [R]; all rows stay to be found, whatever their weight as searchers."""
     return mean_of_known(by_row(outcome, is_nearest_right), weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._values import point
-from dlw.metrics._weights import one, ratio
+from dlw.metrics._weights import ratio
 from dlw.specs import Outcome
 
 KINDS = ("values", "quantiles")
@@ -16,8 +16,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean over targets of each target's root mean squared error [R]."""
     squared_NT = (point(outcome) - outcome.target) ** 2
     return np.asarray(np.sqrt(ratio(weight_RN @ squared_NT, weight_RN.sum(1, keepdims=True))).mean(1))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

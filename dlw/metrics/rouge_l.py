@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._rouge import f_measures
-from dlw.metrics._weights import mean
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
@@ -16,8 +15,3 @@ NEEDS = ("rouge_score", "text")
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return the score of each row, float64 [N]."""
     return f_measures(outcome, "rougeL")
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the mean over rows, from 0 to 1."""
-    return mean(per_row(outcome), weight)

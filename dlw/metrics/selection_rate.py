@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._confusion import is_binary, tally
-from dlw.metrics._weights import mean_where, one, ratio
+from dlw.metrics._weights import mean_where, ratio
 from dlw.specs import Outcome
 
 KINDS = ("classes", "labels")
@@ -22,8 +22,3 @@ def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     if is_binary(outcome):
         return share_RK[:, outcome.positive]
     return mean_where(np.nan_to_num(share_RK), ~np.isnan(share_RK))
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlw.metrics._neighbours import mean_of_known
-from dlw.metrics._weights import one
 from dlw.specs import Outcome
 
 KINDS = ("clusters",)
@@ -21,11 +20,6 @@ ROWS_AT_ONCE = 512
 def resampled(outcome: Outcome, weight_RN: np.ndarray) -> np.ndarray:
     """Return the mean [R]; all rows stay to lie among, whatever their weight; NaN where all are in one cluster."""
     return mean_of_known(_of_rows(outcome), weight_RN)
-
-
-def compute(outcome: Outcome, weight: np.ndarray | None) -> float:
-    """Return the metric under row weights."""
-    return float(resampled(outcome, one(weight, len(outcome.target)))[0])
 
 
 def _of_rows(outcome: Outcome) -> np.ndarray:

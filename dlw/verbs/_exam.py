@@ -10,6 +10,7 @@ import numpy as np
 
 from dlw import registry
 from dlw.errors import UsageError
+from dlw.metrics._base import value_of
 from dlw.progress import Listener
 from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs._answers import answered, encoded_for
@@ -40,7 +41,7 @@ class Exam:
 
     def score(self, outcome: Outcome) -> float:
         """Return the metric of an outcome; NaN where the rows do not define it."""
-        return float(registry.load("metrics", self.metric).compute(outcome, None))
+        return value_of(registry.load("metrics", self.metric), outcome)
 
     @property
     def is_higher_better(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlw import registry
+from dlw.metrics._base import value_of
 from dlw.recipe.schema import Recipe
 from dlw.specs import Outcome
 from dlw.verbs import _slices
@@ -86,7 +87,7 @@ def sliced(
         for place, (value, rows) in enumerate(_slices.groups(table[column], column)):
             inside = outcome.take(rows)
             of_group = resample({"": inside}, metrics, recipe.evaluate.bootstrap, (recipe.seed, place))[""]
-            scores = {name: interval(module.compute(inside, None), of_group[name]) for name, module in metrics.items()}
+            scores = {name: interval(value_of(module, inside), of_group[name]) for name, module in metrics.items()}
             few = tuple(name for name, module in metrics.items() if _counted(module, inside) < _slices.SMALL)
             found.append(Group(column, value, len(rows), len(rows) < _slices.SMALL, scores, few))
             drawn.append(of_group)

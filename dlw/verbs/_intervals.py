@@ -13,6 +13,7 @@ from types import ModuleType
 
 import numpy as np
 
+from dlw.metrics._base import value_of
 from dlw.specs import Outcome
 
 CHUNK_ENTRIES = 2_000_000
@@ -59,7 +60,7 @@ def interval(value: float, values_R: np.ndarray) -> Interval:
 def score(outcome: Outcome, metrics: Mapping[str, ModuleType], resamples: int, seed: int) -> dict[str, Interval]:
     """Return each metric of one outcome with its interval."""
     drawn = resample({"": outcome}, metrics, resamples, seed)[""]
-    return {name: interval(module.compute(outcome, None), drawn[name]) for name, module in metrics.items()}
+    return {name: interval(value_of(module, outcome), drawn[name]) for name, module in metrics.items()}
 
 
 def by_class(

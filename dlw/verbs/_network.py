@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlw import registry
 from dlw.errors import DataError, UsageError
+from dlw.metrics._base import value_of
 from dlw.models._base import Filled
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Recipe
-from dlw.specs import TARGET, Outcome
+from dlw.specs import TARGET
 from dlw.tasks._base import Task
 
 if TYPE_CHECKING:
@@ -121,14 +122,10 @@ def validation_metrics(recipe: Recipe, task: Task) -> dict[str, Metric]:
     names = dict.fromkeys([*metric_names(recipe, task), *([monitor] if monitor != "loss" else [])])
     modules = {name: registry.load("metrics", name) for name in names}
     return {
-        name: partial(_unweighted, module.compute)
+        name: partial(value_of, module)
         for name, module in modules.items()
         if not task.validated or task.validated in module.KINDS
     }
-
-
-def _unweighted(compute: Any, outcome: Outcome) -> float:
-    return float(compute(outcome, None))
 
 
 def _build_augments(recipe: Recipe, fitted: Fitted) -> list[Augment]:

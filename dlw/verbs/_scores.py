@@ -91,14 +91,14 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; what is undefined is null."""
-        tree = _finite(asdict(self))
-        assert isinstance(tree, dict)
+        tree: dict[str, Any] = finite(asdict(self))
         return tree
 
 
-def _finite(tree: Any) -> Any:
+def finite(tree: Any) -> Any:
+    """Return a tree as JSON can hold it: null for numbers that are not finite."""
     if isinstance(tree, dict):
-        return {key: _finite(value) for key, value in tree.items()}
+        return {key: finite(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_finite(value) for value in tree]
+        return [finite(value) for value in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree

@@ -9,7 +9,6 @@ doi:10.1007/BF02295996; Dietterich 1998, doi:10.1162/089976698300017197, for cla
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,12 +19,14 @@ import numpy as np
 
 from dlw import registry
 from dlw.errors import DataError, RunError, UsageError
+from dlw.metrics._base import value_of
 from dlw.recipe.check import load_recipe
 from dlw.recipe.difference import diff
 from dlw.runs.layout import Run, open_run
 from dlw.specs import Outcome
 from dlw.verbs import _outcomes
 from dlw.verbs._intervals import Interval, interval, resample
+from dlw.verbs._scores import finite
 
 RESAMPLES = 1000
 SEED = 0
@@ -77,11 +78,8 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; what is undefined is null."""
-        tree = asdict(self)
+        tree: dict[str, Any] = finite(asdict(self))
         tree["recipe"] = [{"path": path, "first": left, "second": right} for path, left, right in self.recipe]
-        for one in tree["metrics"]:
-            one["difference"] = {key: _finite(value) for key, value in one["difference"].items()}
-            one["first"], one["second"] = _finite(one["first"]), _finite(one["second"])
         return tree
 
 
@@ -116,7 +114,7 @@ def compare(first: Path, second: Path, *, split: str = "test", resamples: int = 
 def _compared(
     name: str, module: ModuleType, left: Outcome, right: Outcome, drawn: Mapping[str, Mapping[str, np.ndarray]]
 ) -> Compared:
-    values = module.compute(left, None), module.compute(right, None)
+    values = value_of(module, left), value_of(module, right)
     difference = interval(values[1] - values[0], drawn["second"][name] - drawn["first"][name])
     better = "neither"
     if difference.low > 0 or difference.high < 0:
@@ -203,7 +201,3 @@ def _require_same_rows(left: _outcomes.Kept, right: _outcomes.Kept, runs: tuple[
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "no names"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

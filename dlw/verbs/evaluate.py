@@ -13,6 +13,7 @@ import numpy as np
 
 from dlw import registry
 from dlw.errors import RequirementError, UsageError
+from dlw.metrics._base import value_of
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
@@ -242,10 +243,10 @@ def _scores(
     drawn = resample(outcomes, metrics, resamples, seed)
     scores = []
     for name, module in metrics.items():
-        own = interval(module.compute(outcome, None), drawn[""][name])
+        own = interval(value_of(module, outcome), drawn[""][name])
         beside = {}
         for one in found:
-            theirs = interval(module.compute(one.outcome, None), drawn[one.name][name])
+            theirs = interval(value_of(module, one.outcome), drawn[one.name][name])
             difference = interval(own.value - theirs.value, drawn[""][name] - drawn[one.name][name])
             beside[one.name] = Versus(theirs, difference)
         scores.append(Score(name, own.value, own.low, own.high, bool(module.HIGHER_IS_BETTER), beside))

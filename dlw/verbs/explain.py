@@ -13,6 +13,7 @@ import numpy as np
 from dlw import registry
 from dlw.errors import DataError, UsageError
 from dlw.explainers._base import Survey, Worth
+from dlw.metrics._base import value_of
 from dlw.progress import Listener, Silent
 from dlw.recipe.schema import Block
 from dlw.runs.disk import write_json
@@ -185,4 +186,4 @@ def _measured(
     outcome = lay_out(trained.task.outcome(answers, arrays[TARGET]))
     refuse_kind({metric: module}, outcome.kind)
     drawn = resample({"": outcome}, {metric: module}, resamples, trained.recipe.seed)[""][metric]
-    return np.concatenate([[module.compute(outcome, None)], drawn]) * (1 if module.HIGHER_IS_BETTER else -1)
+    return np.concatenate([[value_of(module, outcome)], drawn]) * (1 if module.HIGHER_IS_BETTER else -1)

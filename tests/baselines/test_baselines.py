@@ -14,6 +14,7 @@ from dlw import registry
 from dlw.baselines import _rows, constant, linear, ngram, principal_components, recurring_boxes
 from dlw.baselines._base import Answer, Ask, answered
 from dlw.baselines._features import Features, width
+from dlw.metrics._base import value_of
 from dlw.specs import Arrays, FieldSpec, Outcome
 
 TRAIN_ROWS, TEST_ROWS = 300, 50
@@ -160,9 +161,7 @@ def test_learners_beat_the_constant(name: str, kind: str) -> None:
 
     def score(prediction: np.ndarray) -> float:
         target = truth(kind, arrays(TEST_ROWS, 1))
-        return float(
-            registry.load("metrics", SCORES[kind]).compute(Outcome(kind, prediction, target, (), LEVELS), None)
-        )
+        return float(value_of(registry.load("metrics", SCORES[kind]), Outcome(kind, prediction, target, (), LEVELS)))
 
     learned = answer(name, kind).prediction
     if name == "linear":  # noise in 1,320 pixels drowns 300 rows: ask for the table alone

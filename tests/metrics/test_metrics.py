@@ -16,6 +16,7 @@ import pytest
 from sklearn import metrics as sk
 
 from dlw import registry
+from dlw.metrics._base import value_of
 from dlw.specs import Outcome
 from tests.metrics.coco import coco_scores, random_boxes
 
@@ -80,10 +81,10 @@ def test_contract(name: str, kind: str) -> None:
     """A finite number of random rows; weights act like repeated rows; both cheap forms agree with it."""
     module, rows = load(name), outcome(kind, 40, 0)
     assert isinstance(module.HIGHER_IS_BETTER, bool)
-    assert math.isfinite(module.compute(rows, None))
+    assert math.isfinite(value_of(module, rows))
     weight = np.random.default_rng(1).multinomial(40, np.ones(40) / 40, size=3).astype(np.float64)
-    repeated = [module.compute(rows.take(np.repeat(np.arange(40), row.astype(int))), None) for row in weight]
-    assert [module.compute(rows, row) for row in weight] == pytest.approx(repeated, rel=1e-12)
+    repeated = [value_of(module, rows.take(np.repeat(np.arange(40), row.astype(int)))) for row in weight]
+    assert [value_of(module, rows, row) for row in weight] == pytest.approx(repeated, rel=1e-12)
     assert not (hasattr(module, "per_row") and hasattr(module, "resampled"))
     if hasattr(module, "resampled"):
         assert module.resampled(rows, weight).tolist() == pytest.approx(repeated, rel=1e-12)
@@ -95,14 +96,14 @@ def test_contract(name: str, kind: str) -> None:
 @pytest.mark.parametrize("columns", [2, 3])
 def test_no_rows_is_undefined(name: str, kind: str, columns: int) -> None:
     """Without rows there is no score, and no crash."""
-    assert math.isnan(load(name).compute(outcome(kind, 5, 0, columns=columns).take(np.zeros(0, np.int64)), None))
+    assert math.isnan(value_of(load(name), outcome(kind, 5, 0, columns=columns).take(np.zeros(0, np.int64))))
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 @pytest.mark.parametrize("columns", [2, 3])
 def test_one_row_never_crashes(name: str, kind: str, columns: int) -> None:
     """One row, hence one class: a number or NaN."""
-    assert isinstance(load(name).compute(outcome(kind, 1, 3, columns=columns), None), float)
+    assert isinstance(value_of(load(name), outcome(kind, 1, 3, columns=columns)), float)
 
 
 @pytest.mark.withstands("properties", case="P8")
@@ -111,8 +112,8 @@ def test_one_class_only_is_undefined(name: str) -> None:
     """No positive in the truth: nothing to rank, nothing to find."""
     rows = outcome("classes", 20, 0, columns=2)
     none = Outcome("classes", np.tile([0.9, 0.1], (20, 1)), np.zeros(20, np.int64))
-    assert math.isnan(load(name).compute(none, None))
-    assert math.isfinite(load(name).compute(rows, None))
+    assert math.isnan(value_of(load(name), none))
+    assert math.isfinite(value_of(load(name), rows))
 
 
 def false_rate(o: Outcome, w: np.ndarray | None, k: int) -> float:
@@ -479,8 +480,8 @@ def test_equals_scikit_learn(
     weight = np.random.default_rng(seed + 10).integers(0, 4, 60).astype(np.float64)
     if name == "vus_pr":
         monkeypatch.setattr(load(name), "MARGINS", (0,))
-    assert load(name).compute(rows, None) == pytest.approx(reference(rows, None), rel=1e-9)
-    assert load(name).compute(rows, weight) == pytest.approx(reference(rows, weight), rel=1e-9)
+    assert value_of(load(name), rows) == pytest.approx(reference(rows, None), rel=1e-9)
+    assert value_of(load(name), rows, weight) == pytest.approx(reference(rows, weight), rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "kind"), [case for case in CASES if hasattr(load(case[0]), "counted")])
@@ -492,7 +493,7 @@ def test_rows_that_do_not_count_change_nothing(name: str, kind: str, columns: in
     assert counted.dtype == bool
     assert counted.all() == (kind == "classes" and columns == 3)
     if kind == "labels" or columns == 2:
-        assert module.compute(rows.take(counted), None) == pytest.approx(module.compute(rows, None), rel=1e-12)
+        assert value_of(module, rows.take(counted)) == pytest.approx(value_of(module, rows), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "f1", "precision", "recall", "balanced_accuracy", "fpr"])
@@ -501,7 +502,7 @@ def test_a_threshold_decides(name: str) -> None:
     rows = outcome("classes", 60, 5, columns=2)
     low = replace(rows, thresholds=(0.3,))
     decided = replace(rows, prediction=np.eye(2)[(rows.prediction[:, 1] >= 0.3).astype(int)])
-    assert load(name).compute(low, None) == load(name).compute(decided, None) != load(name).compute(rows, None)
+    assert value_of(load(name), low) == value_of(load(name), decided) != value_of(load(name), rows)
 
 
 def test_every_label_has_a_threshold_of_its_own() -> None:
@@ -518,27 +519,27 @@ def test_every_metric_has_a_reference() -> None:
 def test_log_loss_of_a_sure_mistake_is_finite() -> None:
     """A float32 probability of 0 for the truth costs -log(eps), as in scikit-learn."""
     sure = Outcome("classes", np.array([[1.0, 0.0]], np.float32), np.array([1]))
-    assert load("log_loss").compute(sure, None) == pytest.approx(-math.log(np.finfo(np.float32).eps))
+    assert value_of(load("log_loss"), sure) == pytest.approx(-math.log(np.finfo(np.float32).eps))
 
 
 def test_r2_of_a_constant_truth_is_undefined() -> None:
     """There is no variance to explain."""
     rows = Outcome("values", np.array([[1.0], [2.0]]), np.array([[3.0], [3.0]]))
-    assert math.isnan(load("r2").compute(rows, None))
+    assert math.isnan(value_of(load("r2"), rows))
 
 
 @pytest.mark.parametrize("name", ["ari", "nmi"])
 def test_one_group_against_one_class_is_no_mistake(name: str) -> None:
     """As scikit-learn has it; and there is nothing to compare without known classes."""
     together = Outcome("clusters", np.tile([0.9, 0.1], (5, 1)), np.zeros(5, np.int64))
-    assert load(name).compute(together, None) == 1.0
-    assert math.isnan(load(name).compute(replace(together, target=np.full(5, -1)), None))
+    assert value_of(load(name), together) == 1.0
+    assert math.isnan(value_of(load(name), replace(together, target=np.full(5, -1))))
 
 
 def test_a_row_alone_in_its_cluster_has_no_silhouette_and_one_cluster_has_none() -> None:
     rows = Outcome("clusters", np.eye(2)[[0, 0, 1]], np.full(3, -1), positions=np.array([[0.0], [1.0], [5.0]]))
-    assert load("silhouette").compute(rows, None) == pytest.approx((4 / 5 + 3 / 4 + 0) / 3)
-    assert math.isnan(load("silhouette").compute(replace(rows, prediction=np.eye(2)[[0, 0, 0]]), None))
+    assert value_of(load("silhouette"), rows) == pytest.approx((4 / 5 + 3 / 4 + 0) / 3)
+    assert math.isnan(value_of(load("silhouette"), replace(rows, prediction=np.eye(2)[[0, 0, 0]])))
 
 
 def test_vectors_meet_only_in_their_group_and_found_rows_do_not_search() -> None:
@@ -552,6 +553,6 @@ def test_vectors_meet_only_in_their_group_and_found_rows_do_not_search() -> None
         group=np.array([0, 0, 0, 1, 1, 1]),
         is_found=np.array([False, True, True, False, True, True]),
     )
-    assert load("recall_at_1").compute(rows, None) == 0.5
-    assert load("recall_at_1").compute(rows.take(np.array([0])), None) == 1.0
-    assert math.isnan(load("recall_at_1").compute(rows.take(np.array([1, 2])), None))
+    assert value_of(load("recall_at_1"), rows) == 0.5
+    assert value_of(load("recall_at_1"), rows.take(np.array([0]))) == 1.0
+    assert math.isnan(value_of(load("recall_at_1"), rows.take(np.array([1, 2]))))
