@@ -19,8 +19,6 @@ LAUNCHER = "DLW_LAUNCHER"
 GONE = "is gone"
 """How the message about a process ends of which nothing is known but that it no longer is there."""
 
-_LOCAL = ("localhost", "127.0.0.1", "::1")
-
 
 @dataclass(frozen=True)
 class Place:
@@ -36,11 +34,6 @@ class Place:
     """How often these processes were started again."""
     launcher: tuple[int, int] | None = None
     """Process id and file descriptor of the launcher, where it is dlw's own."""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether all processes run on this machine."""
-        return self.local_size == self.size or self.address in _LOCAL
 
 
 def find_place(environment: Mapping[str, str] | None = None) -> Place | None:

@@ -37,9 +37,3 @@ def erase(
     else:
         filling = torch.tensor(spec.statistics["mean"], device=draw_B5.device).view(1, channels, 1, 1)
     return torch.where(inside_B1HW, like(filling.float(), image_BCHW), image_BCHW)
-
-
-def _noise(draws: Draws, count: int) -> Tensor:
-    """Return uint8 [B, count]; a draw holds 24 random bits, which serve three pixels."""
-    bits_BN = (draws.uniform(-(-count // 3)) * 2**24).to(torch.int32)
-    return bits_BN.unsqueeze(-1).view(torch.uint8)[..., :3].flatten(1)[:, :count]

@@ -17,13 +17,6 @@ from dlw.runs import environment
 
 _LIBRARIES = ("torch", "numpy", "pyarrow", "datasets", "onnxruntime", "pydantic", "typer", "rich", "safetensors")
 _KERNELS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_MATH_SETTINGS = (
-    "ATEN_CPU_CAPABILITY",
-    "MKL_CBWR",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "ONEDNN_MAX_CPU_ISA",
-    "DNNL_MAX_CPU_ISA",
-)
 _TIGHT_DISK_BYTES = 5 * 2**30
 
 
@@ -62,8 +55,7 @@ def _version(name: str) -> str | None:
 
 
 def _processor() -> list[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    flags = _cpu_flags()
+    cores, flags = environment.cores(), set(environment.processor("flags").split())
     kernels = [name for name in _KERNELS if name in flags]
     threads = os.environ.get("OMP_NUM_THREADS")
     findings = [Finding("processor", "ok", f"{cores} cores; {', '.join(kernels) or 'kernels not known'}")]
@@ -71,7 +63,7 @@ def _processor() -> list[Finding]:
         findings.append(
             Finding("threads", "note", f"OMP_NUM_THREADS={threads} of {cores} cores", "unset it, or set train.threads")
         )
-    if flags and not environment.has_fast_bf16(flags, environment.processor("vendor_id")):
+    if not environment.has_fast_bf16(flags, environment.processor("vendor_id")):
         findings.append(
             Finding(
                 "precision",
@@ -80,7 +72,7 @@ def _processor() -> list[Finding]:
                 "a processor with amx, or AMD's avx512_bf16, trains about twice as fast; nothing is wrong",
             )
         )
-    changed = [name for name in _MATH_SETTINGS if name in os.environ]
+    changed = [name for name in environment.VARIABLES if name in os.environ]
     if changed:
         findings.append(
             Finding(
@@ -98,15 +90,6 @@ def _processor() -> list[Finding]:
             )
         )
     return findings
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return set()
-    lines = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]
-    return set(lines[0].partition(":")[2].split()) if lines else set()
 
 
 def _allocator() -> list[Finding]:

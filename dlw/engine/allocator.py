@@ -17,13 +17,14 @@ _KEEP_BYTES = 2**31 - 1
 _TOP_PAD_BYTES = 64 * 2**20
 
 
-def keep_freed_memory() -> bool:
-    """Tune malloc for the whole process; return whether this platform allows it."""
+def keep_freed_memory() -> None:
+    """Tune malloc for the whole process where it is glibc's."""
     if platform.libc_ver()[0] != "glibc":
-        return False
+        return
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((_M_MMAP_THRESHOLD, _KEEP_BYTES), (_M_TRIM_THRESHOLD, _KEEP_BYTES), (_M_TOP_PAD, _TOP_PAD_BYTES))
-    return all(mallopt(key, value) == 1 for key, value in settings)
+    for key, value in settings:
+        mallopt(key, value)
 
 
 class Shelf:

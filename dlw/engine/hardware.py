@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -22,7 +21,6 @@ class Hardware:
     device: torch.device
     precision: str
     threads: int
-    is_memory_kept: bool
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context for the forward pass."""
@@ -47,14 +45,14 @@ def prepare(train: Train, place: Place | None = None) -> Hardware:
     device = _device(train.device)
     if place is not None:
         device = _own_device(train.device, device, place)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = train.threads or max(1, cores // (place.local_size if place else 1))
+    threads = train.threads or max(1, environment.cores() // (place.local_size if place else 1))
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     precision = train.precision
     if precision == "auto":
         precision = "bf16" if _has_fast_bf16(device) else "fp32"
-    return Hardware(device, precision, threads, keep_freed_memory())
+    keep_freed_memory()
+    return Hardware(device, precision, threads)
 
 
 def _device(name: str) -> torch.device:

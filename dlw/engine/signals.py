@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -38,9 +38,16 @@ def catch_stop() -> Iterator[StopRequest]:
         for other in SIGNALS:
             signal.signal(other, signal.SIG_DFL)
 
-    previous = {number: signal.signal(number, remember) for number in SIGNALS}
-    try:
+    with handled(remember):
         yield request
+
+
+@contextmanager
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Give every stop signal to a handler, and back to those before at the end."""
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

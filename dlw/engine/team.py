@@ -30,9 +30,8 @@ RESOURCE = 6
 class Team:
     """This process among the others. Every method but `rank` and `size` must be called by all, in the same order."""
 
-    def __init__(self, place: Place, watch: Watch) -> None:
+    def __init__(self, place: Place) -> None:
         self.rank, self.size, self.place = place.rank, place.size, place
-        self._watch = watch
 
     @property
     def is_first(self) -> bool:
@@ -94,7 +93,7 @@ def join(place: Place, warn: Callable[[str], None]) -> Iterator[Team]:
     """
     watch = _meet(place, warn)
     try:
-        yield Team(place, watch)
+        yield Team(place)
         dist.barrier()
     except DistributedError:
         raise

@@ -21,7 +21,6 @@ from dlw.explainers._asking import widened
 from dlw.explainers._base import Question
 
 TAKEN_AS_FLOATS = ("image", "series", "number")
-ENTERED_BY_A_LAYER = ("tokens", "category", "sound")
 
 
 @dataclass(frozen=True)

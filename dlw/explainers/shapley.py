@@ -16,8 +16,6 @@ from dlw.explainers._base import ExplainerSettings, Explanation, Question
 ABOUT = "row"
 INPUTS = ("number", "category")
 NEEDS = ("captum", "explain")
-BACKGROUND = True
-"""That `Settings.background` rows of the training split are to be in the question."""
 
 
 class Settings(ExplainerSettings):

@@ -2,7 +2,6 @@
 
 A plug-in file holds a docstring, a frozen pydantic `Settings`, and
   `FILES`       the names of the model files it writes, opened by nothing but the plug-in itself
-  `NEEDS_TORCH` whether answering from the artifact imports torch
   `WEIGHTS_ONLY` whether the artifact lacks the network itself, so that the bundle carries the resolved recipe
   `NEEDS`       optional: (package, extra) where it needs an optional package
   `REOPENS`     None, or why dlw opens such a file only right after writing it, never one it was given

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -17,15 +17,12 @@ from torch.export import Dim, ExportedProgram
 from dlw.exporters._graph import exported
 from dlw.specs import Arrays
 
+if TYPE_CHECKING:
+    from dlw.models._base import Writer
+
 LOGITS, TOKENS = "logits", "tokens"
 BESIDES = "new_"
 """Before the names of the state that a step gives back: a graph has one name space."""
-
-
-class _Writer(Protocol):
-    def begin(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
-
-    def step(self, token_BT: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]: ...
 
 
 class Begin(nn.Module):
@@ -38,7 +35,7 @@ class Begin(nn.Module):
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return the state in order."""
-        state = cast("_Writer", self.network).begin(dict(zip(self.inputs, tensors, strict=True)))
+        state = cast("Writer", self.network).begin(dict(zip(self.inputs, tensors, strict=True)))
         return tuple(state.values())
 
 
@@ -52,7 +49,7 @@ class Step(nn.Module):
 
     def forward(self, token_BT: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return the logits and the new state in order."""
-        logits, state = cast("_Writer", self.network).step(token_BT, dict(zip(self.state, tensors, strict=True)))
+        logits, state = cast("Writer", self.network).step(token_BT, dict(zip(self.state, tensors, strict=True)))
         return (logits, *(state[name] for name in self.state))
 
 
@@ -71,7 +68,7 @@ def trace(network: nn.Module, example: Arrays) -> tuple[Graph, Graph]:
     sizes = [_sized(rows, 2, 4), _sized(rows, 3, 6)]
     with torch.no_grad():
         begin = Begin(network, tuple(rows)).eval()
-        names = tuple(cast("_Writer", network).begin(sizes[0]))
+        names = tuple(cast("Writer", network).begin(sizes[0]))
         step = Step(network, names).eval()
         steps = []
         for number, inputs in enumerate(sizes):

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.pt2"
 FILES = (MODEL_FILE,)
-NEEDS_TORCH = True
 WEIGHTS_ONLY = False
 REOPENS = (
     "an AOTInductor package is machine code, and opening it can run code of any kind; "

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 FILES = (MODEL_FILE,)
 WRITER_FILES = ("begin.onnx", "step.onnx")
-NEEDS_TORCH = False
 WEIGHTS_ONLY = False
 REOPENS = None
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MODEL_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
 FILES = (MODEL_FILE, WEIGHTS_FILE)
 NEEDS = ("openvino", "openvino")
-NEEDS_TORCH = False
 WEIGHTS_ONLY = False
 REOPENS = None
 OPSET = 20

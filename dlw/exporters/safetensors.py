@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.safetensors"
 FILES = (MODEL_FILE,)
-NEEDS_TORCH = True
 WEIGHTS_ONLY = True
 REOPENS = None
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.pt2"
 FILES = (MODEL_FILE,)
-NEEDS_TORCH = True
 WEIGHTS_ONLY = False
 REOPENS = "opening a torch.export program can run code that is hidden in it; open it yourself with torch.export.load"
 

@@ -101,7 +101,7 @@ class Columns(nn.Module):
         self.noise = settings.noise
         self.standard = Standard(spec)
         sizes = [spec.shape[0], *settings.widths, settings.code]
-        self.down, self.up = _dense(sizes), _dense(sizes[::-1])
+        self.down, self.up = dense(sizes), dense(sizes[::-1])
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the squared error [B, 1, 1, F]."""
@@ -117,7 +117,7 @@ def _noisy(x: Tensor, noise: float) -> Tensor:
     return x + noise * torch.randn_like(x) if noise else x
 
 
-def _dense(sizes: list[int]) -> nn.Sequential:
+def dense(sizes: list[int]) -> nn.Sequential:
     """Return linear layers with ReLU between them."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):

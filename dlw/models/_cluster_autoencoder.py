@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dlw.errors import UsageError
 from dlw.models import resnet
+from dlw.models._autoencoder import dense
 from dlw.models._columns import Standard
 from dlw.models._images import Standardise, only_image
 from dlw.models._mixture import Mixture
@@ -126,14 +127,7 @@ class Cut(nn.Module):
 
 def _of_table(settings: Settings, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
     sizes = [shape[0], *settings.widths, settings.code]
-    return _dense(sizes), _dense(sizes[::-1])
-
-
-def _dense(sizes: list[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return dense(sizes), dense(sizes[::-1])
 
 
 def _of_picture(settings: Settings, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:

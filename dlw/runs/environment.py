@@ -14,7 +14,7 @@ from typing import Any
 
 from dlw import __version__
 
-_VARIABLES = (
+VARIABLES = (
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
     "DNNL_MAX_CPU_ISA",
@@ -46,7 +46,7 @@ def fingerprint(device: str = "cpu") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "mkl": torch.backends.mkl.is_available(),
         "onednn": torch.backends.mkldnn.is_available(),
-        "math_settings": {name: os.environ[name] for name in _VARIABLES if _WORD.fullmatch(os.environ.get(name, "\n"))},
+        "math_settings": {name: os.environ[name] for name in VARIABLES if _WORD.fullmatch(os.environ.get(name, "\n"))},
         "float32_matmul": torch.get_float32_matmul_precision(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "device": device,
@@ -92,6 +92,11 @@ def processor(key: str = "model name") -> str:
         return platform.processor() or platform.machine()
     match = re.search(rf"^{re.escape(key)}\s*:\s*(.+)$", text, re.MULTILINE)
     return match[1].strip() if match else platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_fast_bf16(flags: Set[str], vendor: str) -> bool:

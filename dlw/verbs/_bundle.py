@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from dlw.ragged import joined, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block
 from dlw.runs import disk
+from dlw.runs.environment import cores
 from dlw.runs.seal import digest_of
 from dlw.search import Writer
 from dlw.specs import TARGET, Arrays, ragged_kinds, rows_at_once
@@ -109,7 +109,7 @@ def open_target(
     """Open a run directory or a bundle; raises RunError when it is neither, damaged, or of a newer dlw."""
     if is_bundle(folder):
         if team and threads is None:
-            threads = max(1, len(os.sched_getaffinity(0)) // team.place.local_size)
+            threads = max(1, cores() // team.place.local_size)
         return replace(open_bundle(folder, threads), team=team)
     from dlw.engine.inference import answer_arrays, rows_a_row
     from dlw.engine.writing import NetworkWriter

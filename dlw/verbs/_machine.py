@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from pathlib import Path
 from typing import Any
 
-from dlw.runs.environment import processor
+from dlw.runs.environment import cores, processor
 
 BUSY = 0.15
 """Share of the processor time taken by others above which figures are not to be trusted."""
@@ -18,11 +17,6 @@ LOOK_SECONDS = 0.3
 def describe() -> dict[str, Any]:
     """Return processor, cores this process may use, system."""
     return {"processor": processor(), "cores": cores(), "system": platform.platform(terse=True)}
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def busy_share() -> float:

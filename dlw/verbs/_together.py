@@ -51,11 +51,6 @@ def is_first(team: Team | None) -> bool:
     return team is None or team.is_first
 
 
-def require_shares(recipe: Recipe, team: Team | None) -> None:
-    """Raise UsageError where a recipe cannot be learned by these processes."""
-    refuse_unequal(recipe, team.size if team else 1)
-
-
 def refuse_unequal(recipe: Recipe, processes: int) -> None:
     """Raise UsageError where a recipe cannot be learned by so many processes."""
     size = recipe.train.batch_size

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from dlw.engine.signals import handled
 from dlw.errors import DistributedError, UsageError
 from dlw.progress import Listener
 from dlw.ranks import GONE, LAUNCHER, find_place
@@ -25,7 +26,6 @@ GRACE_SECONDS = 8.0
 """Once one process failed, the others have so long to end by themselves."""
 _POLL_SECONDS = 0.05
 _ADDRESS = "127.0.0.1"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def launch(words: Sequence[str], processes: int) -> int:
@@ -101,12 +101,8 @@ def _forwarded() -> Iterator[_Running]:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    previous = {number: signal.signal(number, forward) for number in _SIGNALS}
-    try:
+    with handled(forward):
         yield running
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _start(words: Sequence[str], rank: int, processes: int, port: int, writer: int) -> subprocess.Popen[bytes]:

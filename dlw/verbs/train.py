@@ -20,6 +20,7 @@ from dlw.runs import store
 from dlw.runs.disk import write_atomic, write_json
 from dlw.runs.layout import Run, create_run, open_run
 from dlw.runs.lock import hold
+from dlw.verbs import _machine
 from dlw.verbs._backbone import start_from_backbone, start_from_files
 from dlw.verbs._cache import Cache
 from dlw.verbs._cost import measured
@@ -46,7 +47,7 @@ from dlw.verbs._together import (
     has_checkpoint,
     is_first,
     refuse_dry_run_together,
-    require_shares,
+    refuse_unequal,
     spread_over,
     together,
 )
@@ -121,7 +122,7 @@ def train(
             return _continue(open_run(resume), plugins, listener, allow_inexact, team, cache)
         assert reference is not None, "a recipe or a run to resume"
         recipe = load_recipe(reference, sets, is_sandboxed=is_sandboxed).recipe
-        require_shares(recipe, team)
+        refuse_unequal(recipe, team.size if team else 1)
         from dlw.engine.hardware import prepare  # after the check: a typo is answered without torch
 
         prepare(recipe.train, team.place if team else None)
@@ -178,7 +179,7 @@ def _train(
     from dlw.engine.signals import catch_stop
 
     run, recipe, team = session.run, session.recipe, session.team
-    require_shares(recipe, team)
+    refuse_unequal(recipe, team.size if team else 1)
     if is_resumed:
         recipe = with_recorded_threads(run, recipe)
     job, prints = prepared(session, recipe, plugins, listener)
@@ -279,7 +280,6 @@ def _result(
 
 def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener: Listener) -> TrainResult:
     """Take a few steps, validate, save and load in a throw-away folder, then estimate the whole run."""
-    import resource
 
     from dlw.engine import loop
     from dlw.engine.progress import Progress
@@ -304,7 +304,7 @@ def _dry_run(session: Session, plugins: Sequence[tuple[str, str, str]], listener
     result = _result(session, job, plan, progress, sink, sum(seconds), steps)
     estimate = {
         "seconds": round(min(seconds) * total_steps, 1),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": _machine.peak_memory_bytes(),
         "rows": {split: len(table) for split, table in session.tables.items()},
         "inputs": {name: list(spec.shape) for name, spec in session.fitted.inputs.items()},
     }

@@ -14,11 +14,12 @@ import pytest
 
 from dlw.cli import examination
 from dlw.cli.main import run
+from dlw.runs import environment
 
 Patch = pytest.MonkeyPatch
 CAUSES: dict[str, tuple[Callable[[Patch], None], str, str]] = {
     "threads": (lambda patch: patch.setenv("OMP_NUM_THREADS", "0001"), "OMP_NUM_THREADS=0001", "train.threads"),
-    "precision": (lambda patch: patch.setattr(examination, "_cpu_flags", lambda: {"avx2"}), "no fast bf16", "amx"),
+    "precision": (lambda patch: patch.setattr(environment, "processor", lambda _: "avx2"), "no fast bf16", "amx"),
     "kernels": (lambda patch: patch.setenv("MKL_CBWR", "COMPATIBLE"), "MKL_CBWR set", "unset"),
     "load": (lambda patch: patch.setattr(os, "getloadavg", lambda: (99.0, 9.0, 9.0)), "99.0 on", "fewer threads"),
     "allocator": (lambda patch: patch.setattr(platform, "libc_ver", lambda: ("", "")), "not glibc", "glibc"),

@@ -26,7 +26,7 @@ from dlw.recipe.schema import SGD, AdamW, EarlyStopping, Muon, Scheduler, Train
 from dlw.specs import Outcome, OutputSpec
 from dlw.tasks._base import Task
 
-CPU = Hardware(torch.device("cpu"), "fp32", 1, False)
+CPU = Hardware(torch.device("cpu"), "fp32", 1)
 
 
 class SquareTask(Task):
