@@ -18,6 +18,7 @@ from dlw.recipe.check import load_text
 from dlw.recipe.schema import Block, Recipe
 from dlw.verbs._fit import fit
 from dlw.verbs._fitted import Fitted
+from tests.heard import Heard
 
 TRAIN = pa.table(
     {
@@ -31,20 +32,6 @@ TRAIN = pa.table(
     }
 )
 INPUTS = {"age": "number", "city": "category", "wage": "number", "flat": "number"}
-
-
-class Heard(Silent):
-    """A listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 def fitted(target: dict[str, str] | None = None, inputs: dict[str, Any] | None = None, listener: Any = None) -> Fitted:

@@ -17,20 +17,7 @@ from dlw.progress import Silent
 from dlw.recipe.schema import Recipe
 from dlw.verbs._leaks import row_codes
 from dlw.verbs._rows import load_tables, resolve_inputs
-
-
-class Heard(Silent):
-    """A listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
+from tests.heard import Heard
 
 
 def recipe(source: Any = "rows.csv", target: Any = "y", **data: Any) -> Recipe:

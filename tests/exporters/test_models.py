@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -148,8 +149,16 @@ ANSWERERS = [name for name in registry.names("models") if name not in ELSEWHERE 
 
 
 @pytest.mark.withstands("properties", case="P9")
-@pytest.mark.parametrize("model", ANSWERERS)
-def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        *((model, {}) for model in ANSWERERS),
+        ("resnet", {"squeeze_excite": True, "block": "bottleneck", "stem": "large"}),
+        ("vit", {"positions": "learned"}),
+    ],
+    ids=str,
+)
+def test_model_answers_from_onnx(model: str, options: dict[str, Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     inputs = inputs_of(model)
     plugin = registry.load("models", model)
@@ -157,7 +166,7 @@ def test_model_answers_from_onnx(model: str, tmp_path: Path) -> None:
     tasks = registry.load("tasks", name)
     task = tasks.build(tasks.Settings(), target)
     small = {key: value for key, value in SMALL.items() if key in plugin.Settings.model_fields}
-    network = plugin.build(plugin.Settings.model_validate(small), inputs, task.output)
+    network = plugin.build(plugin.Settings.model_validate(small | options), inputs, task.output)
     for parameter in network.parameters():  # some networks begin as constants, which every export gets right
         torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim > 1 else parameter.data.add_(0.1)
     if isinstance(network, Refitted):

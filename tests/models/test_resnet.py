@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,35 +97,6 @@ def test_overfits_one_batch() -> None:
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.05
-
-
-@pytest.mark.parametrize("options", [{}, {"squeeze_excite": True, "block": "bottleneck", "stem": "large"}])
-@pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
-def test_onnx_matches_at_1_2_and_7_rows(tmp_path: Path, options: dict[str, Any]) -> None:
-    import onnxruntime
-
-    net = network((1, 9, 8), **options).eval()
-    file = tmp_path / "model.onnx"
-    rows = torch.export.Dim("rows")
-    example = {"image": pictures((1, 9, 8), 2)}
-    shapes = {"batch": {"image": {0: rows}}}
-    torch.onnx.export(
-        net, (), file, kwargs={"batch": example}, dynamo=True, dynamic_shapes=shapes, external_data=False, verbose=False
-    )
-    session = onnxruntime.InferenceSession(file)
-    for count in (1, 2, 7):
-        image = pictures((1, 9, 8), count)
-        (answer,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
-        np.testing.assert_allclose(answer, net({"image": image}).detach().numpy(), atol=1e-5)
-
-
-def test_torch_export_keeps_the_batch_axis_free() -> None:
-    net = network((3, 12, 10)).eval()
-    program = torch.export.export(
-        net, ({"image": pictures((3, 12, 10), 2)},), dynamic_shapes=({"image": {0: torch.export.Dim("rows")}},)
-    )
-    image = pictures((3, 12, 10), 7)
-    torch.testing.assert_close(program.module()({"image": image}), net({"image": image}))
 
 
 def test_widths_and_depths_must_agree() -> None:

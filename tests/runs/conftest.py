@@ -12,6 +12,7 @@ import torch
 
 from dlw.runs import disk
 from dlw.runs.layout import Run, create_run
+from tests.heard import Heard
 
 Door = Callable[..., Any]
 
@@ -32,27 +33,10 @@ def run(tmp_path: Path) -> Run:
     return create_run("sample", tmp_path / "run")
 
 
-class Ears:
-    """A Listener that remembers warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def line(self, text: str) -> None:
-        """Ignore."""
-
-    def warn(self, text: str) -> None:
-        """Remember."""
-        self.warnings.append(text)
-
-    def progress(self, stage: str, done: int, total: int, values: object) -> None:
-        """Ignore."""
-
-
 @pytest.fixture
-def ears() -> Ears:
+def ears() -> Heard:
     """A Listener that remembers warnings."""
-    return Ears()
+    return Heard()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dlw import registry
 from dlw.errors import DataError
-from dlw.progress import Silent
+from tests.heard import Heard
 
 WIDTH, HEIGHT = 40, 20
 OBJECTS: dict[str, list[tuple[str, list[float]]]] = {
@@ -23,16 +23,6 @@ OBJECTS: dict[str, list[tuple[str, list[float]]]] = {
 }
 NAMES = ["cat", "dog"]
 SPLIT = {"a": "train", "b": "val", "c": "train"}
-
-
-class Told(Silent):
-    """Remembers lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def picture(path: Path) -> None:
@@ -109,7 +99,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {"coco": write_coco, "voc": write_v
 
 def tables(source: str, path: Path, **options: Any) -> dict[str, Any]:
     module = registry.load("sources", source)
-    opened: dict[str, Any] = module.open_tables(module.Settings(path=str(path), **options), path, Told())
+    opened: dict[str, Any] = module.open_tables(module.Settings(path=str(path), **options), path, Heard())
     return opened
 
 
@@ -234,7 +224,7 @@ def test_masks_are_paired_by_name(tmp_path: Path) -> None:
         assert Path(row["mask"]["path"]).stem == Path(row["image"]["path"]).stem
         assert "masks" in row["mask"]["path"]
     picture(tmp_path / "train/images/alone.png")
-    told = Told()
+    told = Heard()
     module = registry.load("sources", "mask_folder")
     module.open_tables(module.Settings(path=str(tmp_path)), tmp_path, told)
     assert len(told.lines) == 1

@@ -12,19 +12,7 @@ import pytest
 from dlw.errors import DataError
 from dlw.progress import Silent
 from dlw.sources._files import check_file, find, split_of, walk
-
-
-class Heard(Silent):
-    """A listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.lines.append(text)
+from tests.heard import Heard
 
 
 def made(folder: Path, *names: str) -> list[str]:
@@ -93,7 +81,7 @@ def test_loops_pipes_and_sockets_are_told_skipped_and_never_block(
         files = list(walk(tmp_path, heard))
     assert time.monotonic() - start < 2
     assert [file.name for file in files] == ["train.csv"]
-    told = " ".join(heard.lines)
+    told = " ".join(heard.warnings)
     assert all(reason in told for reason in ("a pipe", "a socket", "a link back", "gone.csv: skipped: cannot be read"))
 
 

@@ -13,16 +13,7 @@ import pytest
 from dlw.errors import DataError
 from dlw.progress import Silent
 from dlw.sources import windows
-
-
-class Heard(Silent):
-    """A listener that keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
+from tests.heard import Heard
 
 
 def table() -> pa.Table:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from dlw.errors import RequirementError, RunError, UsageError
-from dlw.progress import Silent
 from dlw.specs import FieldSpec
 from dlw.verbs import _answer_speed, _machine, _training_speed
 from dlw.verbs import benchmark as verb
 from dlw.verbs._figures import BenchmarkResult, Figure
 from dlw.verbs.benchmark import benchmark
 from dlw.verbs.export import export
+from tests.heard import Heard
 from tests.verbs import small_runs
 
 
@@ -139,17 +139,6 @@ def test_a_file_that_cannot_be_compared_is_refused(content: str | None, measured
 def test_a_limit_without_a_file_is_refused() -> None:
     with pytest.raises(UsageError, match="--against"):
         benchmark("recipe", max_regression=0.1)
-
-
-class Heard(Silent):
-    """A listener that remembers warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        self.warnings.append(text)
 
 
 def test_a_busy_or_other_machine_is_told(measured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from dlw.verbs._intervals import Interval
 from dlw.verbs._scores import Score, Versus
 from dlw.verbs.evaluate import Evaluation, evaluate
 from dlw.verbs.train import train
+from tests.heard import Heard
 
 RECIPE = """
 name: judged
@@ -35,23 +36,6 @@ KINDS = {
     "values": ("regression", "{price: number, cost: number}", "r2"),
     "quantiles": ("{type: regression, quantiles: [0.1, 0.5, 0.9]}", "{price: number}", "coverage"),
 }
-
-
-class Heard:
-    """A Listener that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def progress(self, stage: str, done: int, total: int, values: object) -> None:
-        assert 0 <= done <= total
 
 
 def write_rows(path: Path, rows: int, seed: int) -> None:

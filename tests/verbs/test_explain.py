@@ -17,7 +17,6 @@ from dlw.cli.main import run as command_line
 from dlw.engine.inference import Predictor
 from dlw.errors import DataError, UsageError
 from dlw.explainers._base import Map
-from dlw.progress import Silent
 from dlw.specs import FieldSpec
 from dlw.verbs import _trained
 from dlw.verbs._network import build_network
@@ -26,6 +25,7 @@ from dlw.verbs.evaluate import evaluate
 from dlw.verbs.explain import explain_rows, explain_split
 from dlw.verbs.export import export
 from dlw.verbs.train import train
+from tests.heard import Heard
 from tests.verbs import small_runs
 
 ROOT = Path(__file__).parents[2]
@@ -349,17 +349,6 @@ def test_several_inputs_have_a_map_each_and_are_worth_one_each(tmp_path: Path) -
     assert "grad_cam gives no reasons for number" in listener.lines
     worth = explain_split(folder, split="validation", sets=["repeats=2"])
     assert {one.name for one in worth.inputs} == {"picture", "size"}
-
-
-class Heard(Silent):
-    """A listener that remembers lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        """Keep a line."""
-        self.lines.append(text)
 
 
 def test_the_value_of_a_regression_is_explained(tmp_path: Path) -> None:

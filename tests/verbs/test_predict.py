@@ -20,26 +20,8 @@ from dlw.verbs import _inputs
 from dlw.verbs._tables import arrow_array, table_bytes
 from dlw.verbs.export import export
 from dlw.verbs.predict import Predictions, predict
+from tests.heard import Heard
 from tests.verbs import small_runs
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def line(self, text: str) -> None:
-        """Keep a line."""
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        self.warnings.append(text)
-
-    def progress(self, stage: str, done: int, total: int, values: object) -> None:
-        """Ignore."""
 
 
 @pytest.fixture(scope="module")
