@@ -11,7 +11,7 @@ Networks initialise from torch's global generator, which the caller seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -107,6 +107,12 @@ def check_heads(width: int, heads: int, multiple: int = 1) -> None:
     if width % (multiple * heads):
         told = f"heads {heads}" if multiple == 1 else f"{multiple} x heads {heads}"
         raise ValueError(f"width {width} must be a multiple of {told}")
+
+
+def check_stages(widths: Sequence[int], depths: Sequence[int]) -> None:
+    """ValueError where stages of convolutions are not given both a width and a depth each."""
+    if len(widths) != len(depths):
+        raise ValueError(f"widths names {len(widths)} stages and depths {len(depths)}; give one of each")
 
 
 class ModelSettings(BaseModel):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlw.errors import UsageError
-from dlw.models._base import PictureSettings
+from dlw.models._base import PictureSettings, check_stages
 from dlw.specs import FieldSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class Settings(PictureSettings):
 
     @model_validator(mode="after")
     def _stages_agree(self) -> Self:
-        if len(self.widths) != len(self.depths):
-            raise ValueError(f"widths names {len(self.widths)} stages and depths {len(self.depths)}; give one of each")
+        check_stages(self.widths, self.depths)
         return self
 
 

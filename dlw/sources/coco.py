@@ -35,11 +35,6 @@ class Settings(SourceSettings):
     )
 
 
-def claims(path: Path) -> bool:
-    """Never: a JSON file may hold anything, so these are asked for by name."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the annotations of each split."""
     found = find(settings.path, SUFFIXES, listener)

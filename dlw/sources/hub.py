@@ -26,11 +26,6 @@ class Settings(SourceSettings):
     revision: str | None = Field(None, description="Commit or tag; name one so that the rows never change.")
 
 
-def claims(path: Path) -> bool:
-    """Tell that nothing local is a Hub data set."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Download into the cache and map into memory."""
     check_reachable(settings.path)

@@ -53,11 +53,6 @@ class Settings(SourceSettings):
     title: str | None = Field(None, description="Column of a joined table that says what an item is called.")
 
 
-def claims(path: Path) -> bool:
-    """Never: logs are asked for by name."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the log and turn it into rows for each split."""
     log, split_N = _read(settings, listener)

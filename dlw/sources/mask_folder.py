@@ -30,11 +30,6 @@ class Settings(SourceSettings):
     suffix: str = Field("", description="What a mask's name has behind its picture's: `_mask` for a_mask.png.")
 
 
-def claims(path: Path) -> bool:
-    """Never: a folder of pictures is claimed by image_folder, so these are asked for by name."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Pair pictures with masks, split by split."""
     import pyarrow as pa

@@ -86,11 +86,6 @@ class Settings(SourceSettings):
         return self
 
 
-def claims(path: Path) -> bool:
-    """Never: series are asked for by name."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the files of each split and turn their rows into windows."""
     found = find(settings.path, SUFFIXES, listener)

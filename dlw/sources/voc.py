@@ -33,11 +33,6 @@ class Settings(SourceSettings):
     difficult: bool = Field(True, description="Whether boxes that are marked as difficult are kept.")
 
 
-def claims(path: Path) -> bool:
-    """Never: a folder of pictures is claimed by image_folder, so these are asked for by name."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the annotations of each split."""
     root = Path(settings.path)

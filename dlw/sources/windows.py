@@ -42,11 +42,6 @@ class Settings(SourceSettings):
     cap: dict[str, float] = Field({}, description="Largest value of a column; larger ones become it.")
 
 
-def claims(path: Path) -> bool:
-    """Never: windows are asked for by name."""
-    return False
-
-
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
     """Read the files of each split and turn their rows into windows."""
     found = find(settings.path, SUFFIXES, listener)

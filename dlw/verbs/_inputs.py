@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dlw import registry
@@ -27,6 +26,7 @@ from dlw.recipe.schema import Block
 from dlw.shards import ShardedTable, in_pieces
 from dlw.sources._files import MEDIA, has_suffix
 from dlw.verbs._memory import free_bytes
+from dlw.verbs._sources import claiming
 from dlw.verbs._tables import arrow_array
 
 if TYPE_CHECKING:
@@ -141,13 +141,9 @@ def _folder(folder: Path, reading: Reading, listener: Listener) -> Iterator[Path
         raise DataError(f"{folder}: holds no {NAMES[reading.kind]}")
 
 
-def _reader(path: Path) -> tuple[str, ModuleType] | None:
-    """Return the source plug-in that reads a table file, and its name."""
-    for name in registry.names("sources"):
-        module = registry.load("sources", name)
-        if module.claims(path):
-            return name, module
-    return None
+def _reader(path: Path) -> str | None:
+    """Return the source that reads a table file."""
+    return next(claiming(path), None)
 
 
 def _media(paths: Sequence[Path], column: str, rows_at_once: int) -> Iterator[Piece]:
@@ -165,9 +161,9 @@ def _file_values(files: Sequence[str | None]) -> pa.Array:
 
 
 def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Iterator[Piece]:
-    reader = _reader(path)
-    assert reader is not None, "only files that a source claims come here"
-    word, module = reader
+    word = _reader(path)
+    assert word is not None, "only files that a source claims come here"
+    module = registry.load("sources", word)
     open_rows = module.open_tables
     options: dict[str, Any] = {}
     if reading.source is not None:

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,16 +128,24 @@ def _recognised_url(texts: list[str]) -> str:
 
 def _claimed(text: str, path: Path) -> str:
     """Return the one source that claims a path."""
-    claiming = [name for name in registry.names("sources") if registry.load("sources", name).claims(path)]
-    if not claiming:
+    found = list(claiming(path))
+    if not found:
         known = ", ".join(registry.names("sources"))
         raise DataError(f"{path}: not a kind of data known here ({known}); an empty folder, or an unknown suffix?")
-    if len(claiming) > 1:
-        example = f"`source: {{type: {claiming[0]}, path: {text}}}`"
+    if len(found) > 1:
+        example = f"`source: {{type: {found[0]}, path: {text}}}`"
         raise DataError(
-            f"{path}: could be read as {' or '.join(claiming)}; keep one kind of data there, or say which: {example}"
+            f"{path}: could be read as {' or '.join(found)}; keep one kind of data there, or say which: {example}"
         )
-    return claiming[0]
+    return found[0]
+
+
+def claiming(path: Path) -> Iterator[str]:
+    """Name the sources that take a file or folder for theirs."""
+    for name in registry.names("sources"):
+        module = registry.load("sources", name)
+        if hasattr(module, "claims") and module.claims(path):
+            yield name
 
 
 def _not_found(text: str, place: str) -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from dlw import registry
 from dlw.progress import Silent
+from dlw.verbs._sources import claiming
 
 ROWS = {"age": [31, 45, 28, 60], "city": ["Bonn", "Ulm", "Bonn", "Köln"], "paid": [1.5, None, 0.25, 9.0]}
 
@@ -76,18 +77,14 @@ ASKED_BY_NAME = {"hub", "windows", "interactions", "series", "coco", "voc", "yol
 """Sources that claim no path of their own accord."""
 
 
-def claiming(path: Path) -> list[str]:
-    return [name for name in registry.names("sources") if registry.load("sources", name).claims(path)]
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_exactly_one_source_claims_a_layout(layouts: dict[str, Path], layout: str) -> None:
-    assert len(claiming(layouts[layout])) == 1
+    assert len(list(claiming(layouts[layout]))) == 1
 
 
 @pytest.mark.parametrize("name", registry.names("sources"))
 def test_every_source_claims_a_layout_or_is_asked_by_name(layouts: dict[str, Path], name: str) -> None:
-    claimed = [layout for layout in LAYOUTS if claiming(layouts[layout]) == [name]]
+    claimed = [layout for layout in LAYOUTS if list(claiming(layouts[layout])) == [name]]
     assert bool(claimed) != (name in ASKED_BY_NAME)
     assert "path" in registry.load("sources", name).Settings.model_fields
     assert len(registry.summary("sources", name)) > 20
@@ -101,7 +98,7 @@ def test_tables_hold_the_rows_and_only_the_cache_is_written(
     cache = tmp_path / "cache"
     cache.mkdir()
     before = listing(layouts["one.csv"].parent)
-    module = registry.load("sources", claiming(layouts[layout])[0])
+    module = registry.load("sources", next(claiming(layouts[layout])))
     tables = module.open_tables(module.Settings(path=str(layouts[layout])), cache, Silent())
     assert list(tables) == (["train", "test"] if layout.endswith("-splits") else ["train"])
     for table in tables.values():
