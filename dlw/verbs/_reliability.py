@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dlw import registry
+from dlw.metrics._base import value_of
 from dlw.metrics._bins import NUM_BINS, sure
 from dlw.specs import Outcome
 from dlw.tasks._calibration import tempered
@@ -47,10 +48,10 @@ def reliability(outcome: Outcome, temperature: float | None) -> Reliability | No
     """Return the table of classes or labels, None for answers without probabilities."""
     if outcome.kind not in ("classes", "labels"):
         return None
-    compute = registry.load("metrics", "ece").compute
+    ece = registry.load("metrics", "ece")
     before = None
     if temperature is not None:
-        before = compute(replace(outcome, prediction=tempered(outcome.prediction, outcome.kind, 1 / temperature)), None)
+        before = value_of(ece, replace(outcome, prediction=tempered(outcome.prediction, outcome.kind, 1 / temperature)))
     found = sure(outcome)
     bins = []
     for place in range(NUM_BINS):
@@ -58,4 +59,4 @@ def reliability(outcome: Outcome, temperature: float | None) -> Reliability | No
         count = int(inside.sum())
         means = [float(np.mean(values[inside])) if count else float("nan") for values in found[:2]]
         bins.append(Bin(place / NUM_BINS, (place + 1) / NUM_BINS, count, *means))
-    return Reliability(compute(outcome, None), temperature, before, tuple(bins))
+    return Reliability(value_of(ece, outcome), temperature, before, tuple(bins))
