@@ -42,8 +42,9 @@ class FieldSpec:
       tokens    int32 [T], ids from 1 to sizes[0] - 1, 0 after the end; statistics hold `unknown`, `start`, `end`: [the
                 id that stands for what was not learned, begins, ends a text] (of files: those that there are; no field
                 adds start or end to a target, tasks do) and `characters`: how many characters of text each id stands
-                for; of a target with the tokenizer of an input `same_as`: [that input]. Ids of a tokenizer that was
-                read from a file are its own plus one
+                for; `max_length`: [most steps of a row]; `is_learned`: [1] where the tokens were learned from the
+                training split; of a target with the tokenizer of an input `same_as`: [that input]. Ids of a tokenizer
+                that was read from a file are its own plus one
       sound     int16 [T], samples from -32767 to 32767, -32768 after the end; statistics hold `sample_rate_hz`
       series    float32 [T, C], NaN where a value is missing, a step of only NaN after the end; raw units
       graph     int16 [T, F], one step per atom: properties, the first above 0, then for each neighbour its step counted

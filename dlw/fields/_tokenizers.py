@@ -150,6 +150,11 @@ class Reader:
         ids = {name: next((place for place in places if place is not None), None) for name, places in found.items()}
         return {name: place + 1 for name, place in ids.items() if place is not None}
 
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What a FieldSpec tells of the tokens: the marks, and the characters that each stands for."""
+        return {**{name: [place] for name, place in self.marks.items()}, "characters": self.characters}
+
     @cached_property
     def characters(self) -> list[int]:
         """How many characters of text each id stands for, 0 for the fill and for tokens that frame a text.

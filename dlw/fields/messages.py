@@ -82,7 +82,7 @@ class Messages:
     def spec(self, state: State) -> FieldSpec:
         """Describe the tokens; statistics hold `roles`: {name: id}."""
         made = reader(state["tokenizer"])
-        statistics: dict[str, Any] = {name: [place] for name, place in made.marks.items()}
+        statistics = {**made.statistics, "max_length": [self.settings.max_length], "is_learned": [1]}
         statistics["characters"] = [*made.characters, *[0] * len(ROLES)]
         statistics["roles"] = {name: made.size + place for place, name in enumerate(ROLES)}
         size = made.size + len(ROLES)

@@ -162,8 +162,9 @@ class Text:
         if "dropped" in state:
             return nothing(KIND)
         made = reader(state["tokenizer"])
-        statistics: dict[str, Any] = {name: [place] for name, place in made.marks.items()}
-        statistics["characters"] = made.characters
+        statistics: dict[str, Any] = {**made.statistics, "max_length": [self.settings.max_length]}
+        if self.settings.tokenizer in TRAINED:
+            statistics["is_learned"] = [1]
         if source := self.settings.takes_over:
             statistics["same_as"] = [source]
         if "ngrams" in state:

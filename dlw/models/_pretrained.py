@@ -9,19 +9,22 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from dlw.errors import RunError, UsageError
 from dlw.local_files import files_of
 from dlw.models._dropout import Dropout
 from dlw.models._output import start_at
-from dlw.models._pretrained_files import read_architecture, refuse_code
+from dlw.models._pretrained_files import check_weights, read_architecture, refuse_code
 from dlw.models._steps import Pool, only_sequence
 from dlw.models.pretrained import Settings
 from dlw.ragged import FILL
 from dlw.specs import FieldSpec, OutputSpec
 
 DEFAULT_RANK = 8
+FAULTS = (OSError, ValueError, RuntimeError, ImportError, LookupError, TypeError, AttributeError)
+"""What the library raises on files and values that it cannot use."""
 
 
 class Pretrained(nn.Module):
@@ -54,7 +57,7 @@ class Pretrained(nn.Module):
         start_at(self.output.bias, output, otherwise=0.0)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return [B, K]; steps behind the last position that the encoder knows share it."""
+        """Return [B, K]."""
         ids_BT = batch[self.group].long()
         is_step_BT = ids_BT != FILL["tokens"]
         place_T = torch.arange(ids_BT.shape[1], device=ids_BT.device)
@@ -85,21 +88,28 @@ class Pretrained(nn.Module):
 
     def read_start(self) -> str:
         """Take the encoder's weights from the folder; RunError where there are none that fit."""
-        from transformers import AutoModel
-
         folder = files_of(self.reference)
-        base = self.encoder.get_base_model() if self.tune == "lora" else self.encoder
+        read_architecture(self.reference)
+        check_weights(folder)
+        base: Any = self.encoder.get_base_model() if self.tune == "lora" else self.encoder
         try:
             with _silent():
-                stored = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        except (OSError, ValueError, RuntimeError) as error:
+                stored, told = type(base).from_pretrained(
+                    folder,
+                    config=base.config,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                )
+        except (*FAULTS, SafetensorError) as error:
             raise RunError(f"{folder}: its weights cannot be read: {error}") from error
         live = dict(base.named_parameters())
         found = 0
         with torch.no_grad():
             for name, tensor in stored.named_parameters():
                 place = live.get(name, live.get(_inside_lora(name)))
-                if place is not None and place.shape == tensor.shape:
+                if name not in told["missing_keys"] and place is not None and place.shape == tensor.shape:
                     place.copy_(tensor)
                     found += 1
         missing = len([name for name in live if "lora_" not in name]) - found
@@ -111,14 +121,20 @@ class Pretrained(nn.Module):
 
 
 def _encoder(architecture: dict[str, Any]) -> Any:
-    """Return a network of random weights; nothing is read or fetched."""
+    """Return a network of random weights; nothing is read or fetched. UsageError where it is none that reads text."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig, AutoModel
 
     refuse_code(architecture)
     options = {key: value for key, value in architecture.items() if key not in ("model_type", "architectures")}
-    with _silent():
-        config = AutoConfig.for_model(architecture["model_type"], **options)
-        encoder = AutoModel.from_config(config, attn_implementation="sdpa")
+    try:
+        with _silent():
+            config = AutoConfig.for_model(architecture["model_type"], **options)
+            encoder = AutoModel.from_config(config, attn_implementation="sdpa")
+    except (*FAULTS, StrictDataclassError) as error:
+        raise UsageError(f"model pretrained: no network can be made of its config.json: {error}") from error
+    if "input_ids" not in inspect.signature(encoder.forward).parameters:
+        raise UsageError(f"model pretrained: {architecture['model_type']} does not read text")
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # its answer is not used
     return encoder
@@ -140,14 +156,20 @@ def _inside_lora(name: str) -> str:
 
 
 def _check(spec: FieldSpec, vocabulary: int, most_steps: int, reference: str) -> None:
+    if "is_learned" in spec.statistics:
+        raise UsageError(
+            "model pretrained: the text field learns tokens of its own, which mean nothing to this network; "
+            f"write `tokenizer: {reference}` in the text field"
+        )
     if spec.sizes[0] - 1 > vocabulary:
         raise UsageError(
             f"model pretrained: the text field has {spec.sizes[0] - 1:,} tokens, the network knows {vocabulary:,}; "
             f"write `tokenizer: {reference}` in the text field"
         )
-    if spec.shape[0] > most_steps:
+    (longest,) = spec.statistics.get("max_length", spec.shape)
+    if longest > most_steps:
         raise UsageError(
-            f"model pretrained: texts of {spec.shape[0]} steps, the network knows {most_steps}; write "
+            f"model pretrained: texts of up to {longest} steps, the network knows {most_steps}; write "
             f"`max_length: {most_steps}` in the text field"
         )
 

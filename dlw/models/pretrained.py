@@ -53,6 +53,13 @@ class Settings(ModelSettings):
             raise ValueError(problem)
         return value
 
+    @field_validator("architecture")
+    @classmethod
+    def _is_an_architecture(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and not isinstance(value.get("model_type"), str):
+            raise ValueError("has no `model_type`; give the folder's config.json, or leave it out")
+        return value
+
     @model_validator(mode="after")
     def _has_effect(self) -> Self:
         if self.rank is not None and self.tune != "lora":

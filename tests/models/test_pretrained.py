@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dlw.errors import RunError, UsageError
@@ -95,6 +96,78 @@ def test_code_and_pickles_of_the_folder_are_refused(folder: Path) -> None:
         pretrained.resolved(pretrained.Settings.model_validate({"from": str(folder)}))
 
 
+@pytest.mark.withstands("security", case="X1")
+def test_the_folder_is_looked_at_even_where_the_recipe_gives_the_architecture(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    net = network(folder, architecture=config)
+    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "evil.Model"}}))
+    with pytest.raises(UsageError, match="auto_map, which asks for code"):
+        net.read_start()  # type: ignore[operator]
+
+
+@pytest.mark.withstands("security", case="X2")
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "../other/model.safetensors"])
+def test_an_index_names_only_safetensors_beside_it(folder: Path, file: str) -> None:
+    stored = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    (folder.parent / "other").mkdir()
+    save_file(stored, folder / "../other/model.safetensors", {"format": "pt"})
+    torch.save(stored, folder / "pytorch_model.bin")
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(stored, file)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(RunError, match="only safetensors beside it are read"):
+        network(folder).read_start()  # type: ignore[operator]
+
+
+def test_weights_that_are_not_there_are_never_made_up(folder: Path) -> None:
+    stored = load_file(folder / "model.safetensors")
+    net = network(folder)
+    whole = {"cls.predictions.bias": torch.zeros(3), **{f"bert.{name}": each for name, each in stored.items()}}
+    save_file(whole, folder / "model.safetensors", {"format": "pt"})
+    assert "tensors from" in net.read_start()  # type: ignore[operator]
+    some = {name: each for name, each in stored.items() if "layer.0.output" not in name}
+    for wrong in ({f"foo.{name}": each for name, each in stored.items()}, some):
+        save_file(wrong, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(RunError, match="of the network's tensors are not in it"):
+            net.read_start()  # type: ignore[operator]
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
+    with pytest.raises(RunError, match="its weights cannot be read"):
+        net.read_start()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden_act": "nonsense"},
+        {"hidden_size": "large"},
+        {"model_type": "no_such_network"},
+        {"model_type": "vit"},
+        {"num_attention_heads": 3},
+    ],
+)
+def test_an_architecture_that_cannot_be_built_is_refused(folder: Path, wrong: dict[str, Any]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **wrong}))
+    with pytest.raises(UsageError, match="model pretrained: "):
+        network(folder)
+
+
+def test_kernels_that_the_folder_asks_for_are_not_used(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attn_implementation": "flash_attention_2"}))
+    assert "tensors from" in network(folder).read_start()  # type: ignore[operator]
+
+
+def test_a_tokenizer_of_its_own_means_nothing_to_the_network(folder: Path, tmp_path: Path) -> None:
+    sentences(tmp_path)
+    (tmp_path / "own.yaml").write_text(RECIPE.replace("./encoder", "words").replace("TUNE", "full"))
+    with pytest.raises(UsageError, match="learns tokens of its own"):
+        train(tmp_path / "own.yaml", out=tmp_path / "own")
+    (tmp_path / "long.yaml").write_text(RECIPE.replace("max_length: 16", "max_length: 17").replace("TUNE", "full"))
+    with pytest.raises(UsageError, match="texts of up to 17 steps, the network knows 16"):
+        train(tmp_path / "long.yaml", out=tmp_path / "long")
+
+
 def test_what_does_not_fit_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"`tokenizer: .*encoder` in the text field"):
         network(folder, size=5000)
@@ -102,6 +175,8 @@ def test_what_does_not_fit_is_refused(folder: Path) -> None:
         network(folder, steps=17)
     with pytest.raises(ValidationError, match="rank has no effect with tune: full"):
         network(folder, rank=4)
+    with pytest.raises(ValidationError, match="has no `model_type`"):
+        network(folder, architecture={})
     with pytest.raises(ValidationError, match="expected package:NAME"):
         pretrained.Settings.model_validate({"from": "package:../x"})
     with pytest.raises(UsageError, match="pip install no-such-thing"):
