@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,19 +38,32 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Turns:
+    """Whose turn it is in a stream of conversations: where turns begin and end, int64 [M] in order, and after which of
+    these places the assistant speaks, bool [M]."""
+
+    places: np.ndarray
+    is_assistant: np.ndarray
+
+    def are_learned(self, place: np.ndarray) -> np.ndarray:
+        """Return whether the token after each place of the stream belongs to the assistant's turn, its end included."""
+        last = np.searchsorted(self.places, place, side="right") - 1
+        return np.asarray((last >= 0) & self.is_assistant[np.maximum(last, 0)])
+
+
+@dataclass(frozen=True)
 class Windows:
     """Windows of a stream by number: the tokens and, one step on, what is to be predicted.
 
     `starts` int64 [W] are places in the stream; the first `skips` [W] predictions of a window do not count: they belong
-    to the window before. With `roles` (name -> id) only what follows the id of "assistant" is learned, up to its end.
+    to the window before. With `turns` only what the assistant says is learned.
     """
 
     stream: Stream
     starts: np.ndarray
     skips: np.ndarray
     context: int
-    end: int
-    roles: Mapping[str, int]
+    turns: Turns | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -65,8 +78,8 @@ class Windows:
         skip = self.skips[windows]
         if skip.any():
             target[np.arange(self.context) < skip[:, None]] = 0
-        if self.roles:
-            target[~answered(token[:, :-1], self.end, self.roles)] = 0
+        if self.turns is not None:
+            target[~self.turns.are_learned(places[:, :-1])] = 0
         return token[:, :-1], target
 
 
@@ -99,7 +112,7 @@ def join(pieces: Iterable[np.ndarray], end: int, *, is_separate: bool = True, fi
 def training_windows(stream: Stream, packing: Packing, end: int, roles: Mapping[str, int]) -> Windows:
     """Return the windows of a training split; the tail that fills no window is in the last one, which overlaps."""
     starts, context = _starts(stream, packing.context, packing.train_stride)
-    windows = Windows(stream, starts, np.zeros_like(starts), context, end, roles)
+    windows = Windows(stream, starts, np.zeros_like(starts), context, _turns(stream, end, roles))
     return _learnable(windows) if roles else windows
 
 
@@ -107,19 +120,18 @@ def judging_windows(stream: Stream, packing: Packing, end: int, roles: Mapping[s
     """Return windows in which every token of the stream but the first counts exactly once."""
     starts, context = _starts(stream, packing.context, packing.stride)
     skips = np.concatenate([[0], starts[:-1] + context - starts[1:]])
-    return Windows(stream, starts, np.maximum(skips, 0), context, end, roles)
+    return Windows(stream, starts, np.maximum(skips, 0), context, _turns(stream, end, roles))
 
 
-def answered(token_BT: np.ndarray, end: int, roles: Mapping[str, int]) -> np.ndarray:
-    """Return bool [B, T]: whether the token after each belongs to a turn of the assistant, its end included.
-
-    A window that begins inside a turn does not show whose it is: nothing counts up to the first role.
-    """
-    ids = np.array([roles["assistant"], end, *roles.values()])
-    place_T = np.arange(token_BT.shape[1])
-    last = np.maximum.accumulate(np.where(np.isin(token_BT, ids), place_T, -1), axis=1)
-    marks = np.take_along_axis(token_BT, np.maximum(last, 0), axis=1)
-    return np.asarray((last >= 0) & (marks == roles["assistant"]))
+def _turns(stream: Stream, end: int, roles: Mapping[str, int]) -> Turns | None:
+    """Find the turns of a stream; None where it has no roles."""
+    if not roles:
+        return None
+    marks = [end, *roles.values()]
+    pieces = range(0, len(stream.token_S), PIECES_AT_ONCE)
+    found = [start + np.flatnonzero(np.isin(stream.token_S[start : start + PIECES_AT_ONCE], marks)) for start in pieces]
+    places = np.concatenate(found)
+    return Turns(places, stream.token_S[places] == roles["assistant"])
 
 
 def _starts(stream: Stream, context: int, stride: int) -> tuple[np.ndarray, int]:
@@ -137,6 +149,4 @@ def _learnable(windows: Windows) -> Windows:
         for part in np.array_split(np.arange(len(windows.starts)), -(-len(windows.starts) // at_once))
     ]
     chosen = np.flatnonzero(np.concatenate(kept))
-    return Windows(
-        windows.stream, windows.starts[chosen], windows.skips[chosen], windows.context, windows.end, windows.roles
-    )
+    return replace(windows, starts=windows.starts[chosen], skips=windows.skips[chosen])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlw.packing import Packing, Windows, answered, join, judging_windows, training_windows
+from dlw.packing import Packing, Windows, join, judging_windows, training_windows
 
 END = 3
 ROWS = [np.array([[5, 6, 7, 0], [4, 0, 0, 0]], np.int32), np.array([[0, 0], [8, 9]], np.int32)]
@@ -48,13 +48,26 @@ def test_training_windows_cover_the_text_and_say_which_text_they_begin_in() -> N
     assert windows.rows.tolist() == [0, 1, 2]
 
 
-def test_only_what_the_assistant_says_is_learned() -> None:
+@pytest.mark.parametrize(("context", "stride"), [(4, 4), (4, 2), (6, 3), (100, 50)])
+def test_all_that_the_assistant_says_is_learned_and_judged_and_nothing_else(
+    context: int, stride: int, tmp_path: Path
+) -> None:
+    """Also in windows that begin inside a turn, which do not show whose it is."""
+    roles = {"user": 50, "assistant": 51}
+    row = [50, 5, 3, 51, 6, 7, 3, 50, *range(20, 29), 3, 51, *range(30, 45), 3, 50, 8, 3]
+    said = [3, 3, 6, 7, *range(30, 45)]
+    for file in (None, tmp_path / "tokens.bin"):
+        stream = join([np.array([row], np.int32)], END, file=file)
+        packing = Packing(context, context, stride)
+        for windows in (training_windows(stream, packing, END, roles), judging_windows(stream, packing, END, roles)):
+            target = windows.take(np.arange(len(windows.starts)))[1]
+            assert set(target[target != 0].tolist()) == set(said)
+        assert sorted(target[target != 0].tolist()) == said, "judged once"
+
+
+def test_windows_without_a_word_of_the_assistant_are_left_out() -> None:
     roles = {"user": 10, "assistant": 11}
-    turns = np.array([[10, 5, 3, 11, 6, 7, 3, 10, 8, 3, 11, 9, 3]])
-    learned = np.where(answered(turns[:, :-1], END, roles), turns[:, 1:], 0)
-    assert learned.tolist() == [[0, 0, 0, 6, 7, 3, 0, 0, 0, 0, 9, 3]]
-    begins_inside = np.array([[6, 7, 3, 10, 8, 3]])
-    assert not answered(begins_inside, END, roles).any()
     stream = join([np.array([[10, 5, 6, 7, 8, 9, 5, 3, 11, 4, 3]], np.int32)], END)
     windows: Windows = training_windows(stream, Packing(4, 4, 4), END, roles)
-    assert windows.take(np.arange(len(windows.starts)))[1].any(axis=1).all()
+    assert len(windows.starts) == 1
+    assert windows.take(np.arange(1))[1].any()
