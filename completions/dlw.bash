@@ -18,7 +18,7 @@ _dlw() {
         --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$current")); return ;;
         --split) COMPREPLY=($(compgen -W "train validation test" -- "$current")); return ;;
         --explain|--method) COMPREPLY=($(compgen -W "grad_cam integrated_gradients occlusion permutation shapley" -- "$current")); return ;;
-        --format) COMPREPLY=($(compgen -W "aot_inductor onnx openvino safetensors torch_export" -- "$current")); return ;;
+        --format) COMPREPLY=($(compgen -W "aot_inductor huggingface onnx openvino safetensors torch_export" -- "$current")); return ;;
     esac
     case "$command" in
         "") words="train evaluate predict explain export benchmark sweep list verify doctor recipe data runs" options="--version --help" ;;

@@ -75,7 +75,7 @@ complete -c dlw -n '__fish_seen_subcommand_from explain' -l json -d 'Print exact
 complete -c dlw -n '__fish_seen_subcommand_from explain' -l quiet -s q -d 'Print results and warnings only'
 complete -c dlw -n '__fish_seen_subcommand_from explain' -l help -d 'Show the help'
 complete -c dlw -n '__fish_seen_subcommand_from export' -F
-complete -c dlw -n '__fish_seen_subcommand_from export' -l format -x -a 'aot_inductor onnx openvino safetensors torch_export' -d 'As `dlw list exporters` shows [default: the recipe\'s, else onnx]'
+complete -c dlw -n '__fish_seen_subcommand_from export' -l format -x -a 'aot_inductor huggingface onnx openvino safetensors torch_export' -d 'As `dlw list exporters` shows [default: the recipe\'s, else onnx]'
 complete -c dlw -n '__fish_seen_subcommand_from export' -l out -r -F -d 'The bundle [default: RUN/exports/FORMAT]'
 complete -c dlw -n '__fish_seen_subcommand_from export' -l tolerance -x -d 'Largest accepted difference from the network'
 complete -c dlw -n '__fish_seen_subcommand_from export' -l quantize -x -d 'Weights and activations of 8 bits, judged on validation rows'

@@ -10,6 +10,9 @@ A plug-in file holds a docstring, a frozen pydantic `Settings`, and
   `open_model(artifact) -> Callable[[Arrays], Arrays]`   raw packed arrays in, named answers out
   `usage(inputs, answers) -> str`   Python for the bundle's README: answer without dlw, run inside the folder; `inputs`
                 maps each group to {"dtype": ..., "shape": ["rows", ...]}, with "steps" for a free second axis
+For networks that write there are instead `WRITER_FILES`, `export_writer(network, example, folder, settings)`,
+`open_writer(artifact) -> search.Writer` and `writer_usage(inputs, answers)`; optional is
+`export_tokens(tokenizer, spec, is_after_end, folder)`, which writes the tokenizer's files.
 A format that can hold smaller numbers has an option `quantize` in its Settings, and
   `quantize(predictor, example, folder, settings, ragged, pieces)`   writes FILES that hold smaller numbers; `pieces`,
                 raw packed arrays of training rows, show the ranges of activations

@@ -12,7 +12,7 @@ Networks initialise from torch's global generator, which the caller seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -70,6 +70,15 @@ class Started(Protocol):
 
     def read_start(self) -> str:
         """Take the weights and say which; RunError where there are none that fit."""
+        ...
+
+
+@runtime_checkable
+class InTransformers(Protocol):
+    """A network that the transformers library has, too."""
+
+    def as_transformers(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return the content of config.json, and the weights by their names there; ids are lower by one."""
         ...
 
 

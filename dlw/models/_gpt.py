@@ -4,6 +4,7 @@ E width of a head, V tokens."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,12 @@ class GPT(nn.Module):
             found.append(kept)
         keys, values = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
         return self._logits(x_BTD[:, -1]), {"keys": keys, "values": values}
+
+    def as_transformers(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """See InTransformers."""
+        from dlw.models import _stablelm
+
+        return _stablelm.config_of(self), _stablelm.weights_of(self)
 
     def _embed(self, token_BT: Tensor) -> Tensor:
         x_BTD: Tensor = self.dropout(self.embedded_norm(F.embedding(token_BT.long(), self.token_VD)))

@@ -83,7 +83,7 @@ def _named(source: str | list[str] | Block) -> str:
 
 def _labels(manifest: Mapping[str, Any]) -> str:
     labels = manifest["target"]["labels"]
-    if not labels:
+    if not labels or manifest["target"]["kind"] == "tokens":
         return ""
     told = ", ".join(f"{place} {label}" for place, label in enumerate(labels[:MOST_LABELS]))
     more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""

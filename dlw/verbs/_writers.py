@@ -17,18 +17,17 @@ PROBED_PROMPT = 24
 
 
 def model_files(exporter: ModuleType, output: OutputSpec) -> tuple[str, ...]:
-    """Return the model files of a bundle; UsageError where a format has none for networks that write."""
-    files: tuple[str, ...] = exporter.FILES
-    if output.is_written:
-        files = getattr(exporter, "WRITER_FILES", ())
-        if not files:
-            format = exporter.__name__.rpartition(".")[2]
-            raise UsageError(f"--format {format}: cannot hold a network that writes step by step; use --format onnx")
+    """Return the model files of a bundle; UsageError where a format has none for such a network."""
+    files: tuple[str, ...] = getattr(exporter, "WRITER_FILES", ()) if output.is_written else exporter.FILES
+    if not files:
+        format = exporter.__name__.rpartition(".")[2]
+        kind = "writes step by step" if output.is_written else "answers at once"
+        raise UsageError(f"--format {format}: cannot hold a network that {kind}; use --format onnx")
     return files
 
 
 def probe(writer: Writer, output: OutputSpec, arrays: Arrays) -> Arrays:
-    """Return logits [B, n, V] of a writer: after a few tokens at once, then after each of some more.
+    """Return logits [B, n, V - 1] of a writer, without the fill's: after some tokens at once, then after each of more.
 
     The tokens are those of the rows, or any for a network that writes beside them.
     """
@@ -44,4 +43,4 @@ def probe(writer: Writer, output: OutputSpec, arrays: Arrays) -> Arrays:
     for place in range(prompt, token_BT.shape[1]):
         logits_BV, state = writer.step(token_BT[:, place : place + 1], state)
         found.append(logits_BV)
-    return {LOGITS: np.stack(found, axis=1)}
+    return {LOGITS: np.stack(found, axis=1)[..., 1:]}

@@ -20,7 +20,7 @@ from dlw.ragged import FILL, LEAST_STEPS
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block, Export
 from dlw.runs import disk
-from dlw.specs import TARGET, Arrays, ragged_kinds
+from dlw.specs import TARGET, Arrays, FieldSpec, ragged_kinds
 from dlw.verbs._bundle import (
     BUNDLE_VERSION,
     FIELDS_FILE,
@@ -120,6 +120,8 @@ def export(
     with replacing(target) as folder:
         if trained.task.output.is_written:
             exporter.export_writer(predictor.network, rows, folder, options)
+            if hasattr(exporter, "export_tokens"):
+                exporter.export_tokens(*_tokens(trained), folder)
         else:
             exporter.export(predictor, rows, folder, options, tuple(ragged_kinds(trained.fitted.inputs)))
         bundle = _Bundle(trained, name, folder, rows, split)
@@ -149,6 +151,15 @@ def _options(wanted: Export, name: str, quantize: str | None, limits: Mapping[st
         first = error.errors(include_url=False)[0]
         option = str(first["loc"][-1]).replace("type", "quantize").replace("_", "-")
         raise UsageError(f"--{option} {first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
+
+
+def _tokens(trained: Trained) -> tuple[str, FieldSpec, bool]:
+    """Return the tokenizer of what is written, its tokens, and whether a text follows an end."""
+    fitted, name = trained.fitted, trained.fitted.own_target
+    column = next(column for column in fitted.columns if name in (None, column.name))
+    task: Any = trained.task
+    begins = task.prompt(np.array([fitted.target.sizes[0] - 1], np.int32))[0]
+    return column.state["tokenizer"], fitted.target, begins == trained.task.output.end
 
 
 def _tables(trained: Trained) -> dict[str, pa.Table]:

@@ -116,7 +116,8 @@ def test_artifact_answers_like_the_network(written: Written) -> None:
 @pytest.mark.parametrize("name", registry.names("exporters"))
 def test_plugin_states_its_contract(name: str) -> None:
     exporter = registry.load("exporters", name)
-    assert exporter.REOPENS is None or "run code" in exporter.REOPENS
+    assert exporter.REOPENS is None or "run code" in exporter.REOPENS or not exporter.FILES
+    assert exporter.FILES or exporter.WRITER_FILES
     assert all(field.description for field in exporter.Settings.model_fields.values())
 
 
