@@ -263,6 +263,12 @@ def test_texts_are_written_from_texts(tmp_path: Path) -> None:
     recipe = usable(new(tmp_path / "pairs.parquet", target="de", folder=tmp_path), tmp_path)
     assert isinstance(recipe.data.inputs, dict)
     assert (list(recipe.data.inputs), recipe.model.type) == (["en"], "encoder_decoder")
+    table = {"en": rows + rows, "de": table["de"] + [f"Mann {row} geht am Meer" for row in range(80)]}
+    pq.write_table(pa.table(table), tmp_path / "pairs.parquet")
+    text = new(tmp_path / "pairs.parquet", target="de", folder=tmp_path)
+    assert "type: group, by: en" in text
+    assert "rows of the same en stay together" in text
+    usable(text, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,10 @@ _GROUP = re.compile(
     r"|station|site|group|family|recording|video|scene|batch)(_?(id|no|number))?",
     re.IGNORECASE,
 )
+MOST_REPEATED = 0.05
+"""Share of rows up to which texts may occur again and still be split row by row."""
+MOST_OF_ONE = 0.05
+"""Share of the rows that one text may have where rows of the same text stay together."""
 MAX_SEEDS = 100
 BORDERS = {"train": 0.7, "validation": 0.8, "test": 1}
 """Where the splits of a recording end, as shares of its rows."""
@@ -82,7 +86,17 @@ def _kind(facts: Facts, reading: Reading, shares: Mapping[str, float]) -> Plan:
                     0
                 ], f"its test knows each {name} from train, and so does this validation"
             return _grouped(facts, name, shares, f"rows of one {name} stay together")
+    for name in facts.of_kind("text"):
+        if name != target and _is_repeated(facts, name):
+            return _grouped(facts, name, shares, f"rows of the same {name} stay together")
     return _single(reading, shares)
+
+
+def _is_repeated(facts: Facts, name: str) -> bool:
+    """Tell whether many texts occur again, and none so often that its rows are a split of their own."""
+    counts = facts.columns[name].counts
+    rows = len(facts.train)
+    return rows - len(counts) > MOST_REPEATED * rows and bool(counts.max() <= MOST_OF_ONE * rows)
 
 
 def _single(reading: Reading, shares: Mapping[str, float]) -> Plan:
