@@ -35,6 +35,27 @@ class Silent:
         """Ignore."""
 
 
+class Heard:
+    """Passes everything on and keeps the warnings."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.warnings: list[str] = []
+
+    def line(self, text: str) -> None:
+        """See Listener."""
+        self._listener.line(text)
+
+    def warn(self, text: str) -> None:
+        """See Listener."""
+        self.warnings.append(text)
+        self._listener.warn(text)
+
+    def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        """See Listener."""
+        self._listener.progress(stage, done, total, values)
+
+
 def size_text(num_bytes: float) -> str:
     """Return bytes as people say them: `3.4 KiB`, `512 MiB`, `1,200 GiB`."""
     amount, unit = float(num_bytes), "bytes"

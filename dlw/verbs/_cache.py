@@ -29,7 +29,7 @@ import numpy as np
 from dlw import __version__, registry
 from dlw.errors import CheckpointError, RunError
 from dlw.local_files import files_of, is_path
-from dlw.progress import Listener, size_text
+from dlw.progress import Heard, Listener, size_text
 from dlw.recipe.schema import Recipe
 from dlw.runs import disk
 from dlw.runs.seal import digest_of, of_file
@@ -98,7 +98,7 @@ class Cache:
                 listener.warn(text)
             groups = {name: arrays[held] for name, held in told["groups"].items()}
             return EncodedTable(groups, arrays[_ROWS], [(row, name, why) for row, name, why in told["bad"]])
-        heard = _Heard(listener)
+        heard = Heard(listener)
         encoded = fitted.encode(table, with_target=with_target, listener=heard, max_bad=max_bad)
         # By number: a column may be called anything. An input that is its own target is kept once.
         held = {id(array): (f"array_{place}", array) for place, array in enumerate(encoded.arrays.values())}
@@ -168,27 +168,6 @@ class Cache:
         body = json.loads(json.dumps(body))
         disk.write_json(self.folder / f"{key}.json", {**body, "digest": digest_of(body)})
         self.listener.line(f"kept in {self.folder}: {size_text(written.size_bytes)}")
-
-
-class _Heard:
-    """Passes everything on and keeps the warnings, which belong to the rows."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self.warnings: list[str] = []
-
-    def line(self, text: str) -> None:
-        """See Listener."""
-        self._listener.line(text)
-
-    def warn(self, text: str) -> None:
-        """See Listener."""
-        self.warnings.append(text)
-        self._listener.warn(text)
-
-    def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
-        """See Listener."""
-        self._listener.progress(stage, done, total, values)
 
 
 def _file_key(path: Path, stat: os.stat_result) -> str:

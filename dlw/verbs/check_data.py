@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlw.progress import Listener, Silent
+from dlw.progress import Heard, Listener, Silent
 from dlw.recipe.check import load_recipe
 from dlw.specs import TARGET
 from dlw.verbs._checks import drift, labels, repeats
@@ -41,8 +41,9 @@ def check_data(
         tables = load_tables(recipe, loaded.root, Path(cache), Silent(), sys.maxsize)  # it compares all rows
         recipe = resolve_inputs(recipe, tables["train"], listener)
         fitted = fit(recipe, tables["train"], listener)
+        heard = {split: Heard(Silent()) for split in tables}
         encoded = {
-            split: fitted.encode(table, with_target=True, listener=Silent(), max_bad=None)
+            split: fitted.encode(table, with_target=True, listener=heard[split], max_bad=None)
             for split, table in tables.items()
         }
     columns = tuple(_columns(fitted, tables))
@@ -51,6 +52,7 @@ def check_data(
     classes = _classes(fitted, encoded)
     findings = [
         *_unreadable(encoded, tables),
+        *(Finding("reading", "warning", f"{split}: {text}") for split in heard for text in heard[split].warnings),
         *_missing(columns),
         *repeats.equal_rows(tables, compared(inputs, targets), list(targets)),
         *_of_arrays(fitted, encoded, recipe.seed, listener),

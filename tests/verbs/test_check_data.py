@@ -70,6 +70,18 @@ def test_leaks_repeats_and_contradictions_are_told_with_their_rows(tmp_path: Pat
     assert "1 of 100 test rows" in " ".join(leaks)
 
 
+def test_texts_that_are_cut_are_told(tmp_path: Path) -> None:
+    lines = rows()
+    lines[7][2] = "Sankt Andrae am Zicksee"
+    (tmp_path / "rows.csv").write_text("x,y,town,answer\n" + "\n".join(",".join(map(str, line)) for line in lines))
+    text = "{type: text, tokenizer: words, max_length: 3}"
+    recipe = RECIPE.replace("x: number, y: number, town: category", f"town: {text}").replace("mlp", "ngram_bag")
+    (tmp_path / "r.yaml").write_text(recipe)
+    assert "train: column town: 1 of 400 texts are cut to max_length, 3 steps" in about(
+        check_data(tmp_path / "r.yaml"), "reading"
+    )
+
+
 def test_drift_names_the_columns_that_moved(tmp_path: Path) -> None:
     lines = [[x, y + 1.5 * (place >= 500), town, answer] for place, (x, y, town, answer) in enumerate(rows())]  # type: ignore[operator]
     (text,) = about(checked(tmp_path, lines), "drift")
