@@ -7,12 +7,17 @@ end of a row. Trained tokenizers hold three tokens that no text becomes: unknown
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from dlw.errors import DataError
+from dlw.fields._columns import shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -110,15 +115,17 @@ class Reader:
     def __init__(self, content: str) -> None:
         from tokenizers import Tokenizer
 
-        tokenizer: Tokenizer = Tokenizer.from_str(content)
+        with _failures_told():
+            found = json.loads(content, object_hook=_checked)
+            tokenizer: Tokenizer = Tokenizer.from_str(content)
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True  # "[SEP]" inside a text is text
         self._tokenizer = tokenizer
-        self._is_byte_level = '"ByteLevel"' in json.dumps(json.loads(content).get("decoder"))
+        self._is_byte_level = '"ByteLevel"' in json.dumps(found.get("decoder"))
         places = tokenizer.get_vocab(with_added_tokens=True).values()
         if not places:
-            raise ValueError("it has no tokens")
+            raise DataError("it has no tokens")
         self.size: int = max(places) + 2
         """Ids run from 1 to this, excluded."""
 
@@ -130,10 +137,20 @@ class Reader:
         limit = most * CHARACTERS_PER_STEP
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             piece = [text[:limit] for text in texts[start : start + TEXTS_AT_ONCE]]
-            found = self._tokenizer.encode_batch_fast(piece, add_special_tokens=is_framed)
-            for text, encoding in zip(texts[start:], found, strict=False):
-                ids = np.array(encoding.ids, np.int32) + 1
+            for text, found in zip(texts[start:], self._read(piece, is_framed), strict=False):
+                ids = np.array(found, np.int32) + 1
                 yield _cut(ids, most, self._num_closing if is_framed else 0), len(ids) > most or len(text) > limit
+
+    def _read(self, texts: Sequence[str], is_framed: bool) -> list[list[int]]:
+        """Return the library's ids of each text; DataError showing the one that it fails on."""
+        try:
+            with _failures_told():
+                found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=is_framed)
+                return [encoding.ids for encoding in found]
+        except DataError as error:
+            if len(texts) == 1:
+                raise DataError(f"cannot read {shown(texts[0])}: {error}") from error
+            return [ids for text in texts for ids in self._read([text], is_framed)]
 
     def decode(self, rows: Sequence[np.ndarray]) -> list[str]:
         """Return the text of each row of ids above 0; tokens that only frame a text are left out."""
@@ -205,16 +222,43 @@ def reader(content: str) -> Reader:
 
 
 def problem_of(content: str) -> str | None:
-    """Say why a text is not the JSON of a tokenizer, None if it is one."""
+    """Say why a text is not the JSON of a tokenizer that works, None if it is one."""
     try:
-        reader(content)
-    except ValueError as error:
-        return str(error)
-    except Exception as error:
-        if type(error) is Exception:  # the library raises nothing more exact; anything else is a bug
-            return str(error)
-        raise
+        made = reader(content)
+    except DataError as error:
+        return f"is not a tokenizer of the tokenizers library: {error}"
+    try:
+        list(made.encode([""], 1, is_framed=True))
+    except DataError as error:
+        return f"its post_processor does not work: {error}"
     return None
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """Raise what the library refuses as DataError; anything else is a bug.
+
+    It raises nothing more exact than Exception, and BaseException with a name that cannot be imported where its Rust
+    code panics.
+    """
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise DataError(str(error)) from error
+    except BaseException as error:
+        if type(error) is Exception or type(error).__name__ == "PanicException":
+            raise DataError(str(error)) from error
+        raise
+
+
+def _checked(part: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a map of characters that says it is longer than it is: the library would take all that memory."""
+    charsmap = part.get("precompiled_charsmap")
+    if isinstance(charsmap, str):
+        data = b64decode(charsmap)
+        if int.from_bytes(data[:4], "little") > len(data):
+            raise ValueError("its precompiled_charsmap is cut off")
+    return part
 
 
 def _first_bytes(token: str) -> int:

@@ -5,6 +5,7 @@ int32 [steps] per row. A missing text is an empty one; as a target it is a row w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -101,7 +102,7 @@ def _from_file(path: str) -> str:
         raise DataError(f"tokenizer {file}: cannot be read: {error}") from error
     problem = problem_of(content)
     if problem:
-        raise DataError(f"tokenizer {file}: is not a tokenizer of the tokenizers library: {problem}")
+        raise DataError(f"tokenizer {file}: {problem}")
     return content
 
 
@@ -125,7 +126,7 @@ class Text:
                 raise DataError(f"target column {self.name}: {reason} of the training split; there is nothing to learn")
             return {**state, "dropped": reason}
         content = self._content(texts, taken)
-        rows = [ids for ids, _ in self._ids(reader(content), texts)]
+        rows = [ids for ids, _ in self._all(self._ids(reader(content), texts))]
         state |= {"tokenizer": content, "longest": max(map(len, rows))}
         if self.settings.ngrams:
             state["ngrams"] = follow_counts(rows, self.settings.ngrams, reader(content).marks)
@@ -136,7 +137,7 @@ class Text:
         if "dropped" in state:
             return Encoded(np.zeros((len(values), 0), np.int32), {})
         texts = self._read(values)
-        found = list(self._ids(reader(state["tokenizer"]), [text or "" for text in texts]))
+        found = self._all(self._ids(reader(state["tokenizer"]), [text or "" for text in texts]))
         rows = [ids for ids, _ in found]
         bad = {}
         if self.role == "target":
@@ -172,6 +173,13 @@ class Text:
         labels = made.tokens if self.settings.tokenizer == "characters" else ()
         shape, sizes = (state["longest"],), (made.size,)
         return FieldSpec(KIND, shape, "int32", (self.name,), sizes, labels, statistics, is_ragged=True)
+
+    def _all(self, found: Iterable[tuple[np.ndarray, bool]]) -> list[tuple[np.ndarray, bool]]:
+        """Return what `_ids` gives; DataError naming the column where the tokenizer fails."""
+        try:
+            return list(found)
+        except DataError as error:
+            raise DataError(f"column {self.name}: tokenizer {self.settings.tokenizer}: {error}") from error
 
     def _content(self, texts: list[str], taken: tuple[State, ...]) -> str:
         """Return the JSON of the tokenizer."""

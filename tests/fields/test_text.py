@@ -146,6 +146,41 @@ def test_a_tokenizer_is_read_from_a_file_and_kept(tmp_path: Path) -> None:
             field(tokenizer=str(tmp_path)).fit(column(*TEXTS))
 
 
+def changed(kind: str = "words", **parts: Any) -> str:
+    """Return a learned tokenizer with some parts of its JSON exchanged."""
+    return json.dumps(json.loads(field(tokenizer=kind).fit(column(*TEXTS))["tokenizer"]) | parts)
+
+
+def template(**known: Any) -> dict[str, Any]:
+    """Return a post-processor that begins every text with [XX]."""
+    rule = [{"SpecialToken": {"id": "[XX]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    return {"type": "TemplateProcessing", "single": rule, "pair": [*rule, rule[1]], "special_tokens": known}
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "Cannot parse precompiled_charsmap"),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "////////"}}, "precompiled_charsmap is cut"),
+        ({"post_processor": template()}, "its post_processor does not work: "),
+        ({"version": [[]]}, "is not a tokenizer"),
+    ],
+)
+def test_a_file_that_the_library_panics_on_is_named(tmp_path: Path, parts: dict[str, Any], told: str) -> None:
+    (tmp_path / "some.json").write_text(changed(**parts), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"some\.json: .*{told}"):
+        field(tokenizer=str(tmp_path / "some.json")).fit(column(*TEXTS))
+
+
+def test_a_text_that_the_library_panics_on_is_shown(tmp_path: Path) -> None:
+    endless = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    (tmp_path / "some.json").write_text(changed(pre_tokenizer=endless), encoding="utf-8")
+    made = field(tokenizer=str(tmp_path / "some.json"))
+    state = made.fit(column(*TEXTS))
+    with pytest.raises(DataError, match=r"column note: tokenizer .*some\.json: cannot read 'aaa.*: .*retry-limit"):
+        made.encode(column("the cat", "a" * 40 + "b"), state)
+
+
 def test_a_tokenizer_is_taken_over_from_an_input() -> None:
     learned = field(tokenizer="words").fit(column(*TEXTS))
     made = field("target", tokenizer="column:note/1")
