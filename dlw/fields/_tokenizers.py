@@ -40,6 +40,8 @@ MOST_SIGNS = 1_000
 """Characters that word pieces are made of; a word with a rarer one is unknown as a whole."""
 LONGEST_PIECE = 32
 """Characters (bpe: bytes) of the longest piece that is learned."""
+NEVER_SEEN = ("zqxj", "\u0b95", "\U0001f600", "\ue000")
+"""Texts that hardly any tokenizer has tokens for."""
 TEXTS_AT_ONCE = 1_000
 CHARACTERS_PER_STEP = 100
 """So many characters are read for each step that is kept, so that one endless line cannot fill the memory."""
@@ -203,7 +205,7 @@ class Reader:
     @cached_property
     def _num_closing(self) -> int:
         """How many tokens the template puts behind a text."""
-        bare, framed = (self._tokenizer.encode("a", add_special_tokens=is_framed).ids for is_framed in (False, True))
+        bare, framed = (self._read(["a"], is_framed)[0] for is_framed in (False, True))
         start = next((place for place in range(len(framed)) if framed[place : place + len(bare)] == bare), len(framed))
         return max(0, len(framed) - start - len(bare))
 
@@ -227,6 +229,11 @@ def problem_of(content: str) -> str | None:
         made = reader(content)
     except DataError as error:
         return f"is not a tokenizer of the tokenizers library: {error}"
+    try:
+        list(made.encode(NEVER_SEEN, 1, is_framed=False))
+    except DataError as error:
+        advice = "; add a token for unknown words to its vocabulary, and name it as unk_token (Unigram: by unk_id)"
+        return f"{error}{advice if 'unk' in str(error).lower() else ''}"
     try:
         list(made.encode([""], 1, is_framed=True))
     except DataError as error:

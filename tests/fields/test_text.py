@@ -172,6 +172,20 @@ def test_a_file_that_the_library_panics_on_is_named(tmp_path: Path, parts: dict[
         field(tokenizer=str(tmp_path / "some.json")).fit(column(*TEXTS))
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"type": "WordLevel", "vocab": {"the": 0, "cat": 1}, "unk_token": "<unk>"},
+        {"type": "Unigram", "vocab": [["the", -1.0], ["cat", -2.0]], "unk_id": None},
+        {"type": "BPE", "vocab": {"t": 0, "h": 1}, "merges": [], "unk_token": "<unk>"},
+    ],
+)
+def test_a_file_without_a_token_for_unknown_words_is_refused(tmp_path: Path, model: dict[str, Any]) -> None:
+    (tmp_path / "some.json").write_text(changed(model=model), encoding="utf-8")
+    with pytest.raises(DataError, match=r"some\.json: cannot read 'zqxj': .*; add a token for unknown words"):
+        field(tokenizer=str(tmp_path / "some.json")).fit(column("the", "cat"))
+
+
 def test_a_text_that_the_library_panics_on_is_shown(tmp_path: Path) -> None:
     endless = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
     (tmp_path / "some.json").write_text(changed(pre_tokenizer=endless), encoding="utf-8")
