@@ -42,6 +42,8 @@ LONGEST_PIECE = 32
 """Characters (bpe: bytes) of the longest piece that is learned."""
 NEVER_SEEN = ("zqxj", "\u0b95", "\U0001f600", "\ue000")
 """Texts that hardly any tokenizer has tokens for."""
+SPARE_IDS = 100_000
+"""Ids that a tokenizer may leave without a token."""
 TEXTS_AT_ONCE = 1_000
 CHARACTERS_PER_STEP = 100
 """So many characters are read for each step that is kept, so that one endless line cannot fill the memory."""
@@ -128,6 +130,9 @@ class Reader:
         places = tokenizer.get_vocab(with_added_tokens=True).values()
         if not places:
             raise DataError("it has no tokens")
+        most = len(places) + SPARE_IDS
+        if max(places) > most:  # the library and every network take memory for each id up to the last
+            raise DataError(f"a token has the id {max(places)}; of {len(places)} tokens none may be above {most}")
         self.size: int = max(places) + 2
         """Ids run from 1 to this, excluded."""
 
@@ -235,9 +240,11 @@ def problem_of(content: str) -> str | None:
         advice = "; add a token for unknown words to its vocabulary, and name it as unk_token (Unigram: by unk_id)"
         return f"{error}{advice if 'unk' in str(error).lower() else ''}"
     try:
-        list(made.encode([""], 1, is_framed=True))
+        ((ids, _),) = made.encode([""], CHARACTERS_PER_STEP, is_framed=True)
     except DataError as error:
         return f"its post_processor does not work: {error}"
+    if max(ids, default=0) >= made.size:
+        return f"its post_processor writes the id {max(ids) - 1}, which no token has"
     return None
 
 

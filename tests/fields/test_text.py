@@ -163,12 +163,21 @@ def template(**known: Any) -> dict[str, Any]:
         ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "Cannot parse precompiled_charsmap"),
         ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "////////"}}, "precompiled_charsmap is cut"),
         ({"post_processor": template()}, "its post_processor does not work: "),
+        ({"post_processor": template(**{"[XX]": {"id": "[XX]", "ids": [99], "tokens": ["x"]}})}, "writes the id 99"),
         ({"version": [[]]}, "is not a tokenizer"),
     ],
 )
-def test_a_file_that_the_library_panics_on_is_named(tmp_path: Path, parts: dict[str, Any], told: str) -> None:
+def test_a_file_whose_parts_do_not_work_is_named(tmp_path: Path, parts: dict[str, Any], told: str) -> None:
     (tmp_path / "some.json").write_text(changed(**parts), encoding="utf-8")
     with pytest.raises(DataError, match=rf"some\.json: .*{told}"):
+        field(tokenizer=str(tmp_path / "some.json")).fit(column(*TEXTS))
+
+
+@pytest.mark.parametrize("id", [600_000_000, 4_000_000_000, 5_000_000_000])
+def test_ids_far_above_the_number_of_tokens_are_refused(tmp_path: Path, id: int) -> None:
+    model = {"type": "WordLevel", "vocab": {"the": 0, "cat": id}, "unk_token": "the"}
+    (tmp_path / "some.json").write_text(changed(model=model), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"some\.json: is not a tokenizer .*{id}"):
         field(tokenizer=str(tmp_path / "some.json")).fit(column(*TEXTS))
 
 
