@@ -18,7 +18,7 @@ from dlw.fields._base import Encoded, FieldSettings, Role, State
 from dlw.fields._columns import family, shown
 from dlw.fields._ngrams import follow_counts
 from dlw.fields._statistics import nothing
-from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, problem_of, reader, train
+from dlw.fields._tokenizers import CHARACTERS_PER_STEP, KNOWN_NAMES, Reader, problem_of, reader, train
 from dlw.fields._words import to_words
 from dlw.local_files import files_of, is_path
 from dlw.local_files import problem_of as misspelt
@@ -129,7 +129,14 @@ class Text:
         rows = [ids for ids, _ in self._all(self._ids(reader(content), texts))]
         state |= {"tokenizer": content, "longest": max(map(len, rows))}
         if self.settings.ngrams:
-            state["ngrams"] = follow_counts(rows, self.settings.ngrams, reader(content).marks)
+            marks = reader(content).marks
+            if missing := [name for name in KNOWN_NAMES if name not in marks]:
+                known = "; ".join(f"{name}: {', '.join(KNOWN_NAMES[name])}" for name in missing)
+                raise DataError(
+                    f"column {self.name}: ngrams need tokens for the start and the end of a text, and tokenizer "
+                    f"{self.settings.tokenizer} lacks them ({known}); leave ngrams out, or choose another tokenizer"
+                )
+            state["ngrams"] = follow_counts(rows, self.settings.ngrams, marks)
         return state
 
     def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:

@@ -204,6 +204,14 @@ def test_a_text_that_the_library_panics_on_is_shown(tmp_path: Path) -> None:
         made.encode(column("the cat", "a" * 40 + "b"), state)
 
 
+def test_ngrams_need_tokens_that_begin_and_end_a_text(tmp_path: Path) -> None:
+    model = {"type": "WordLevel", "vocab": {"[UNK]": 0, "the": 1, "[SEP]": 2}, "unk_token": "[UNK]"}
+    (tmp_path / "some.json").write_text(changed(model=model), encoding="utf-8")
+    made = field("target", tokenizer=str(tmp_path / "some.json"), ngrams=2)
+    with pytest.raises(DataError, match=r"column note: ngrams need tokens .*some\.json lacks them \(start: \[START\]"):
+        made.fit(column(*TEXTS))
+
+
 def test_a_tokenizer_is_taken_over_from_an_input() -> None:
     learned = field(tokenizer="words").fit(column(*TEXTS))
     made = field("target", tokenizer="column:note/1")
