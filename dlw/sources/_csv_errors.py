@@ -13,16 +13,12 @@ _FIELD_CHARACTERS = 1 << 20
 
 
 def check_encoding(path: Path, encoding: str) -> None:
-    """Raise DataError for an empty file, an unknown encoding and one that the first bytes give away."""
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError:
-        raise DataError(f"{path}: encoding: {encoding} is not known; examples are utf-8, latin-1, utf-16") from None
+    """Raise DataError for an empty file, and for an encoding that the first bytes give away."""
     with path.open("rb") as file:
         start = file.read(4096)
     if not start.strip():
         raise DataError(f"{path}: the file is empty: 0 rows found, a header and at least 2 rows needed")
-    if name.startswith(("utf-16", "utf-32")):
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{path}: byte 0: this is UTF-16 text; write it as `encoding: utf-16`")
@@ -56,6 +52,8 @@ def _wrong_bytes(path: Path, encoding: str) -> str | None:
                     f"{path}: byte {place}: {error.object[error.start]:#04x} is not {encoding} text; "
                     "name the file's encoding, such as `encoding: latin-1`"
                 )
+            except UnicodeError as error:
+                return f"{path}: is not {encoding} text ({error}); name the file's encoding"
             offset += len(block)
     return None
 

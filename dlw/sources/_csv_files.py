@@ -46,7 +46,7 @@ def read(
             ),
         )
         check_names(table.column_names, path)
-    except (pa.ArrowException, OSError, LookupError, UnicodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(explain(path, delimiter, encoding, str(error))) from error
     if any(pa.types.is_binary(kind) for kind in table.schema.types):
         raise DataError(explain(path, delimiter, encoding, "holds bytes that are not text"))
@@ -61,6 +61,9 @@ def is_text(table: pa.Table, name: str) -> bool:
 
 
 def _delimiter(path: Path, encoding: str) -> str:
-    with path.open(encoding=encoding, errors="replace") as file:
-        header = file.readline(1 << 20)
+    try:
+        with path.open(encoding=encoding, errors="replace") as file:
+            header = file.readline(1 << 20)
+    except UnicodeError:  # UTF-16 without its mark: the reader meets it again
+        header = ""
     return max(",\t;", key=header.count)

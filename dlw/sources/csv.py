@@ -13,6 +13,7 @@ from pydantic import Field
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
 from dlw.sources._csv_files import MISSING, SUFFIXES, is_text, read
+from dlw.sources._encodings import Encoding
 from dlw.sources._files import claims_tables, find
 from dlw.sources._tables import join
 
@@ -30,7 +31,7 @@ class Settings(SourceSettings):
         max_length=1,
         description="Between the cells; default: comma, tab or semicolon, whichever the header has most of.",
     )
-    encoding: str = Field("utf-8", description="Text encoding, such as latin-1 or utf-16.")
+    encoding: Encoding = Field("utf-8", description="Text encoding, such as latin-1 or utf-16.")
     decimal: str = Field(".", pattern=r"^[.,]$", description="Decimal mark.")
     missing: list[str] = Field(MISSING, description="Cells that mean missing.")
     text: list[str] = Field([], description="Columns kept as text though they look like numbers (codes such as 007).")

@@ -11,6 +11,7 @@ from pydantic import Field
 from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
+from dlw.sources._encodings import Encoding
 from dlw.sources._files import find, has_suffix, walk
 from dlw.sources._tables import join
 
@@ -33,7 +34,7 @@ class Settings(SourceSettings):
     breaks: bool = Field(
         False, description="Keep the line breaks that end a row, and empty rows: joined, the rows are the file again."
     )
-    encoding: str = Field("utf-8", description="Text encoding, such as latin-1 or utf-16.")
+    encoding: Encoding = Field("utf-8", description="Text encoding, such as latin-1 or utf-16.")
 
 
 def claims(path: Path) -> bool:
@@ -55,12 +56,15 @@ def _read(file: Path, settings: Settings) -> pa.Table:
 
     try:
         content = file.read_bytes().decode(settings.encoding)
+        content.encode()  # some encodings give surrogates, which no text holds
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file}: byte {error.start} is not {settings.encoding} ({error.reason}); set encoding to the file's own"
         ) from error
-    except LookupError as error:
-        raise DataError(f"{file}: no encoding is called {settings.encoding}") from error
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{file}: character {error.start} is a surrogate as {settings.encoding}; set encoding to the file's own"
+        ) from error
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from error
     content = content.removeprefix("\ufeff").replace("\r\n", "\n")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from dlw.errors import DataError
 from dlw.progress import Silent
-from dlw.sources import text
+from dlw.sources import csv, text
 
 CONTENT = "\n\na b\nc\n\n\nd\n\nlast"
 
@@ -50,5 +52,19 @@ def test_another_encoding_is_named_with_the_byte(tmp_path: Path) -> None:
         text.open_tables(text.Settings(path=str(path)), tmp_path, Silent())
     settings = text.Settings(path=str(path), encoding="latin-1")
     assert text.open_tables(settings, tmp_path, Silent())["train"]["text"].to_pylist() == ["déjà"]
-    with pytest.raises(DataError, match="no encoding is called utf-9"):
-        text.open_tables(text.Settings(path=str(path), encoding="utf-9"), tmp_path, Silent())
+
+
+@pytest.mark.parametrize("encoding", ["utf-99", "rot13", "hex", "idna", "punycode", "undefined", "utf-8\0", ""])
+@pytest.mark.parametrize("source", [text, csv])
+def test_an_encoding_that_is_none_of_text_is_refused_without_data(source: Any, encoding: str) -> None:
+    with pytest.raises(ValidationError, match=r"no text encoding is called .*; examples are utf-8"):
+        source.Settings(path="some", encoding=encoding)
+
+
+@pytest.mark.parametrize(("encoding", "content"), [("utf-7", b"a\n+2AA-\n"), ("unicode_escape", b"a\n\\ud800\n")])
+@pytest.mark.parametrize("source", [text, csv])
+def test_text_of_surrogates_is_refused_by_file(tmp_path: Path, source: Any, encoding: str, content: bytes) -> None:
+    path = tmp_path / "some.txt"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"some\.txt: .*surrogate"):
+        source.open_tables(source.Settings(path=str(path), encoding=encoding), tmp_path, Silent())
