@@ -43,6 +43,11 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
+def row_told(row: int) -> str:
+    """Name a row in an error message: a field sees the rows of a split or of a piece, not their places in a file."""
+    return f"row {row} of those read (from 0)"
+
+
 def to_floats(values: pa.ChunkedArray, name: str) -> np.ndarray:
     """Return float64 [N], NaN where missing; text is read if every value of it is a number, else DataError."""
     import pyarrow as pa

@@ -16,7 +16,7 @@ from pydantic import Field
 from dlw.columns import one_array
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
-from dlw.fields._columns import family, shown
+from dlw.fields._columns import family, row_told, shown
 from dlw.fields._words import in_order, to_words, word
 from dlw.specs import FieldSpec
 
@@ -108,8 +108,8 @@ class Labels:
             if text.strip().lower() not in _YES | _NO:
                 row = int(np.flatnonzero(codes == code)[0])
                 raise DataError(
-                    f"column {self.name}: row {row}: {shown(text)} is neither yes nor no (1/0, true/false, yes/no, "
-                    "empty); give lists, or a `delimiter`"
+                    f"column {self.name}: {row_told(row)}: {shown(text)} is neither yes nor no (1/0, true/false, "
+                    "yes/no, empty); give lists, or a `delimiter`"
                 )
             table[code] = text.strip().lower() in _YES
         return table[codes]

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from dlw.errors import DataError
 from dlw.fields._base import Encoded, FieldSettings, Role, State
+from dlw.fields._columns import row_told, shown
 from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, reader, train
 from dlw.ragged import lengths, stack
 from dlw.specs import FieldSpec
@@ -113,14 +114,22 @@ class Messages:
         if value is None:
             return []
         messages = [{"role": "user", "content": value}] if isinstance(value, str) else value
-        if not isinstance(messages, list) or not all(
-            isinstance(message, dict) and isinstance(message.get("content"), str) and message.get("role") in ROLES
-            for message in messages
-        ):
-            raise DataError(
-                f"column {self.name}, row {row}: not a list of messages with `role` ({', '.join(ROLES)}) and `content`"
-            )
+        where = f"column {self.name}: {row_told(row)}: "
+        if not isinstance(messages, list):
+            raise DataError(f"{where}{shown(value)} is not a list of messages with `role` and `content`")
+        for place, message in enumerate(messages):
+            if problem := _problem_of(message):
+                raise DataError(f"{where}message {place} (from 0) {problem}")
         return [(message["role"], message["content"]) for message in messages]
+
+
+def _problem_of(message: Any) -> str | None:
+    """Say why a value is not one message of a conversation, None if it is one."""
+    if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+        return f"is {shown(message)}, which has no text as `content`"
+    if message.get("role") not in ROLES:
+        return f"has the role {shown(message.get('role'))}; known are {', '.join(ROLES)}"
+    return None
 
 
 def build(settings: Settings, name: str, role: Role) -> Messages:

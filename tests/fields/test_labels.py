@@ -54,7 +54,10 @@ def test_rare_labels_can_be_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [((1, 1), r"rows of both answers \(no: 0, yes: 2\)"), (("a", "b"), "row 0: 'a' is neither yes nor no")],
+    [
+        ((1, 1), r"rows of both answers \(no: 0, yes: 2\)"),
+        (("a", "b"), r"row 0 of those read \(from 0\): 'a' is neither yes nor no"),
+    ],
 )
 def test_what_is_not_yes_or_no_is_refused(values: tuple[object, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):

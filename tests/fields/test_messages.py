@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -38,8 +40,21 @@ def test_of_a_long_talk_the_last_turns_stay() -> None:
     assert field.encode(values, state).array.shape[1] <= 12
 
 
-def test_what_is_no_conversation_is_refused_by_row() -> None:
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([*TALK, {"role": "robot", "content": "x"}], r"message 3 \(from 0\) has the role 'robot'; known are system, "),
+        ([{"role": None, "content": "x"}], r"message 0 \(from 0\) has the role None"),
+        ([{"role": "user", "content": None}], r"message 0 \(from 0\) is {.*}, which has no text as `content`"),
+        ([None], r"message 0 \(from 0\) is None, which has no text"),
+    ],
+)
+def test_what_is_no_conversation_is_refused_by_row_and_message(value: Any, told: str) -> None:
     field = messages.build(messages.Settings(), "talk", "input")
-    wrong = pa.chunked_array([[TALK, [{"role": "robot", "content": "x"}]]])
-    with pytest.raises(DataError, match="column talk, row 1: not a list of messages"):
-        field.fit(wrong)
+    with pytest.raises(DataError, match=rf"column talk: row 1 of those read \(from 0\): {told}"):
+        field.fit(pa.chunked_array([[TALK, value]]))
+
+
+def test_a_number_is_no_conversation() -> None:
+    with pytest.raises(DataError, match="7 is not a list of messages with `role` and `content`"):
+        messages.build(messages.Settings(), "talk", "input").fit(pa.chunked_array([[7, 8]]))
