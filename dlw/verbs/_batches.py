@@ -180,7 +180,13 @@ def pack(
     stream = join(pieces, end, is_separate=packing.is_separate, file=file)
     if len(stream.token_S) < 3:
         raise DataError(f"column {group}: {len(table)} rows hold less than one token to predict")
-    return (training_windows if is_training else judging_windows)(stream, packing, end, roles)
+    windows = (training_windows if is_training else judging_windows)(stream, packing, end, roles)
+    if not len(windows.starts):
+        raise DataError(
+            f"column {group}: none of {len(table)} conversations of the training split has a message with the role "
+            "assistant, and only those are learned; name the role so in the data"
+        )
+    return windows
 
 
 def window_arrays(fitted: Fitted, windows: Windows, rows: np.ndarray) -> Arrays:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dlw.errors import UsageError
+from dlw.errors import DataError, UsageError
 from dlw.verbs.benchmark import benchmark
 from dlw.verbs.chat import Correspondent
 from dlw.verbs.evaluate import evaluate
@@ -133,6 +133,13 @@ def test_a_talk_that_ends_with_a_question_is_judged_by_its_answers(tmp_path: Pat
     assert f" {sum(judged):,.0f} tokens of " in told
     assert {one.metric: one for one in found.scores}["nats_per_token"].value < 0.5
     assert predict(run, [], text=["knock knock knock knock"]).columns["written"] == ["who"]
+
+
+def test_talks_without_an_assistant_are_refused(tmp_path: Path) -> None:
+    asked = [{"role": "user", "content": "knock knock"}, {"role": "system", "content": "who"}]
+    (tmp_path / "chat.jsonl").write_text(f"{json.dumps({'messages': asked})}\n" * 100)
+    with pytest.raises(DataError, match=r"column messages: none of 80 conversations .* has a message with the role"):
+        trained(tmp_path, CHAT)
 
 
 TURNED = """\
