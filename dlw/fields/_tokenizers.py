@@ -56,7 +56,7 @@ def train(kind: str, texts: Sequence[str], vocabulary: int | None, min_count: in
     known = [text.replace(UNKNOWN, " ") for text in texts]
     normalizer: Any = normalizers.Lowercase() if lowercase else None
     if kind == "wordpiece":
-        normalizer = normalizers.BertNormalizer(clean_text=False, lowercase=lowercase)
+        normalizer = normalizers.BertNormalizer(clean_text=False, strip_accents=False, lowercase=lowercase)
         known = [normalizer.normalize_str(text) for text in known]
     model, before, decoder, trainer = _parts(kind, known, vocabulary or DEFAULT_VOCABULARY.get(kind, 0), min_count)
     tokenizer = Tokenizer(model)

@@ -91,6 +91,12 @@ def test_settings_choose_what_is_learned() -> None:
     assert few.spec(few.fit(column(*TEXTS))).sizes == (1 + 3 + 2,)
 
 
+@pytest.mark.parametrize("tokenizer", text.TRAINED)
+def test_lowercase_makes_small_letters_and_keeps_accents(tokenizer: str) -> None:
+    made = field(tokenizer=tokenizer, lowercase=True)
+    assert back(made, made.fit(column("Café naïve", "ÉTÉ")), "CAFÉ naïve été") == ["café naïve été"]
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
