@@ -68,6 +68,8 @@ def _read(file: Path, settings: Settings) -> pa.Table:
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from error
     content = content.removeprefix("\ufeff").replace("\r\n", "\n")
+    if not settings.breaks:
+        content = content.replace("\r", "\n")  # else kept: joined, the rows are the file again
     rows = _PATTERNS[settings.rows].findall(content)
     if not settings.breaks:
         rows = [row for row in (row.rstrip("\n") for row in rows) if row]

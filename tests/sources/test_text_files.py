@@ -32,6 +32,17 @@ def test_lines_paragraphs_and_documents(tmp_path: Path, rows: str, wanted: list[
     assert "".join(kept.to_pylist()) == CONTENT
 
 
+def test_a_carriage_return_ends_a_line_unless_breaks_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "old.txt"
+    path.write_bytes(b"a\rb\r\rc\r\nd\r")
+    wanted = {"lines": ["a", "b", "c", "d"], "paragraphs": ["a\nb", "c\nd"], "documents": ["a\nb\n\nc\nd"]}
+    for rows, found in wanted.items():
+        settings = text.Settings.model_validate({"path": str(path), "rows": rows})
+        assert text.open_tables(settings, tmp_path, Silent())["train"]["text"].to_pylist() == found
+        kept = text.open_tables(settings.model_copy(update={"breaks": True}), tmp_path, Silent())["train"]["text"]
+        assert "".join(kept.to_pylist()) == "a\rb\r\rc\nd\r"
+
+
 def test_a_folder_of_nothing_but_text_is_claimed(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("one\ntwo\n")
     (tmp_path / "validation.txt").write_text("three\n")
