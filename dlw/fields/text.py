@@ -67,6 +67,11 @@ class Settings(FieldSettings):
         "search with a language model.",
     )
     max_length: int = Field(512, ge=1, le=2**20, description="Steps that are kept; longer texts are cut behind them.")
+    frame: bool | None = Field(
+        None,
+        description="Add what the template of a tokenizer.json puts around a text; default: to inputs, but to none "
+        "that the task learns to go on with.",
+    )
 
     @property
     def takes_over(self) -> str | None:
@@ -89,6 +94,8 @@ class Settings(FieldSettings):
                 raise ValueError(f"{name} has no effect with tokenizer {self.tokenizer}, which learns nothing")
         if self.lowercase and self.tokenizer not in TRAINED:
             raise ValueError(f"lowercase has no effect with tokenizer {self.tokenizer}, which brings its own rules")
+        if self.frame and self.tokenizer in TRAINED:
+            raise ValueError(f"frame has no effect with tokenizer {self.tokenizer}, which puts nothing around a text")
         return self
 
 
@@ -203,7 +210,8 @@ class Text:
         return train(options.tokenizer, kept, options.vocabulary, options.min_count or 1, options.lowercase)
 
     def _ids(self, made: Reader, texts: list[str]) -> Any:
-        return made.encode(texts, self.settings.max_length, is_framed=self.role == "input")
+        is_framed = self.role == "input" if self.settings.frame is None else self.settings.frame
+        return made.encode(texts, self.settings.max_length, is_framed=is_framed)
 
     def _read(self, values: pa.ChunkedArray) -> list[str | None]:
         """Return the text of each row, None where missing; bytes that are no text read as U+FFFD."""

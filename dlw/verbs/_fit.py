@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlw import registry
 from dlw.errors import DataError, did_you_mean
@@ -31,8 +31,7 @@ def fit(recipe: Recipe, train: pa.Table, listener: Listener) -> Fitted:
     columns: list[Column] = []
     rows_of = _rows_to_fit(train, [name for name, _, _ in blocks], budget_bytes(recipe), listener)
     for name, block, role in blocks:
-        if role == "target":
-            block = _as_task_asks(block, recipe.task.type)
+        block = _as_task_asks(block, role, recipe)
         columns.append(_fit_column(name, block, role, columns, rows_of, len(train), listener))
     fitted = Fitted(tuple(columns), tuple(train.column_names))
     if not fitted.inputs:
@@ -60,10 +59,15 @@ def _own_target(recipe: Recipe, fitted: Fitted) -> str:
     return found[0]
 
 
-def _as_task_asks(block: Block, task: str) -> Block:
-    """Keep classes that training never saw, where the task does and the recipe does not say."""
-    is_open = block.type == "category" and getattr(registry.load("tasks", task), "KEEPS_UNSEEN", False)
-    given = {"unseen": "keep"} if is_open and block.options.get("unseen") is None else {}
+def _as_task_asks(block: Block, role: Role, recipe: Recipe) -> Block:
+    """Keep classes that training never saw where the task does, and put nothing around a text that it learns to go on
+    with, unless the recipe says."""
+    task = registry.load("tasks", recipe.task.type)
+    is_open = role == "target" and getattr(task, "KEEPS_UNSEEN", False)
+    is_own = not recipe.data.target and bool(getattr(task, "OWN_TARGETS", ()))
+    asked: dict[str, Any] = {"unseen": "keep"} if is_open and block.type == "category" else {}
+    asked |= {"frame": False} if is_own and block.type == "text" else {}
+    given = {name: value for name, value in asked.items() if block.options.get(name) is None}
     return Block.model_validate({"type": block.type, **block.options, **given})
 
 

@@ -105,6 +105,7 @@ def test_lowercase_makes_small_letters_and_keeps_accents(tokenizer: str) -> None
         ({"tokenizer": "./tokenizer.json", "lowercase": True}, "lowercase has no effect"),
         ({"tokenizer": "wordpeice"}, "did you mean wordpiece"),
         ({"tokenizer": "package:../x"}, "expected package:NAME"),
+        ({"tokenizer": "words", "frame": True}, "frame has no effect with tokenizer words"),
         ({"tokenizer": "column:"}, "names no input"),
         ({"tokenizer": "column:note", "vocabulary": 9}, "vocabulary has no effect with tokenizer column:note"),
     ],

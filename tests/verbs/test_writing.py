@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from dlw.errors import DataError, UsageError
+from dlw.fields._tokenizers import train
 from dlw.verbs.benchmark import benchmark
 from dlw.verbs.chat import Correspondent
 from dlw.verbs.evaluate import evaluate
@@ -107,6 +110,18 @@ def test_the_speed_of_writing_is_measured(run: Path) -> None:
     figures = {figure.name: figure.value for figure in benchmark(run, batch_sizes=[2]).figures}
     assert figures["writing, 2 side by side"] > 50
     assert "batch 2: p50" not in figures
+
+
+def test_nothing_is_put_around_a_text_that_is_continued(tmp_path: Path) -> None:
+    """A template that closes every text: with its end in the prompt, nothing is written after it."""
+    learned = Tokenizer.from_str(train("characters", ["abcd"], None, 1, lowercase=False))
+    learned.post_processor = TemplateProcessing("[START] $A [END]", special_tokens=[("[START]", 1), ("[END]", 2)])
+    learned.save(str(tmp_path / "tokenizer.json"))
+    lines(tmp_path, 260)
+    run = trained(tmp_path, RECIPE.replace("characters", f"'{tmp_path / 'tokenizer.json'}'"))
+    (told,) = [line for line in evaluate(run).protocol if line.startswith("text: ")]
+    assert "360 tokens of 320 characters" in told
+    assert str(predict(run, [], text=["ab"]).columns["written"][0]).startswith("cd")
 
 
 CHAT = """\
