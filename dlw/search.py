@@ -139,7 +139,8 @@ def _beam_search(
 ) -> list[np.ndarray]:
     """Return the best text of each row: sum of log probabilities over length ** `length_penalty`.
 
-    A row is done once it has K ended texts or none of its beams can become better than its best one.
+    A row is done once it has K ended texts or none of its beams can become better than its best one; a beam that fills
+    the length counts like one that has ended.
     """
     rows, beams = len(prompt_BT), style.beams
     best: list[tuple[float, np.ndarray]] = [(-np.inf, np.zeros(0, np.int32)) for _ in range(rows)]
@@ -153,8 +154,8 @@ def _beam_search(
     for length in range(1, style.max_tokens + 1):
         total = score_BK[:, :, None] + log_softmax(_allowed(logits, banned)).reshape(len(open_B), beams, -1)
         flat = total.reshape(len(open_B), -1)
-        top = np.argpartition(-flat, 2 * beams - 1, axis=1)[:, : 2 * beams] if flat.shape[1] > 2 * beams else None
-        top = np.tile(np.arange(flat.shape[1]), (len(flat), 1)) if top is None else top
+        most = min(2 * beams, flat.shape[1])
+        top = np.sort(np.argpartition(-flat, most - 1, axis=1)[:, :most], axis=1)
         top = np.take_along_axis(top, np.argsort(-np.take_along_axis(flat, top, axis=1), axis=1, kind="stable"), axis=1)
         score, beam, token = np.take_along_axis(flat, top, axis=1), top // total.shape[2], top % total.shape[2]
         is_end = token == style.end
@@ -167,15 +168,16 @@ def _beam_search(
         text_BKT = np.concatenate([np.take_along_axis(text_BKT, beam[:, :, None], axis=1), token[:, :, None]], axis=2)
         hope = score_BK[:, 0] / (style.max_tokens if style.length_penalty > 0 else length) ** style.length_penalty
         goes_on = (ended[open_B] < beams) & (hope > [best[row][0] for row in open_B])
+        if length == style.max_tokens:
+            for place, row in enumerate(open_B):
+                full = score_BK[place, 0] / length**style.length_penalty, text_BKT[place, 0]
+                best[row] = max(best[row], full, key=lambda one: one[0])
         if length == style.max_tokens or not goes_on.any():
             break
         from_BK = (np.arange(len(open_B))[:, None] * beams + beam)[goes_on].reshape(-1)
         open_B, score_BK, text_BKT = open_B[goes_on], score_BK[goes_on], text_BKT[goes_on]
         state = _recent(_rows(state, from_BK), style.window)
         logits, state = writer.step(text_BKT[:, :, -1].reshape(-1, 1).astype(np.int32), state)
-    for place, row in enumerate(open_B):
-        if not np.isfinite(best[row][0]):
-            best[row] = 0.0, text_BKT[place, 0]
     return [tokens.astype(np.int32) for _, tokens in best]
 
 
