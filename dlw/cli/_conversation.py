@@ -45,7 +45,7 @@ def _talk(other: Correspondent) -> None:
     say(f"what you type is {'continued' if other.is_continuing else 'answered'}; an empty line ends it")
     while True:
         flow("> " if sys.stdin.isatty() else "", to_user=True)
-        line = sys.stdin.readline().rstrip("\r\n")
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace").rstrip("\r\n")
         if not line:
             return
         _show(other, line)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlw.cli.main import AUTO
-from dlw.cli.options import AsJson, Code, Quiet, add_code, whole
+from dlw.cli.options import AsJson, Code, Quiet, add_code, readable, whole
 from dlw.cli.screen import add_row, draw, emit, figure, say, table, tell
 from dlw.errors import UsageError
 from dlw.ranks import is_first
@@ -98,7 +98,7 @@ def explain_cli(
     asked: dict[str, Any] = {"name": method, "split": split, "data": data, "sets": sets or (), "output": folder}
     with Terminal(quiet) as listener:
         if inputs or text:
-            asked |= {"text": text or (), "of": of, "most": number}
+            asked |= {"text": readable(text), "of": of, "most": number}
             found: RowReasons | InputWorth = explain_rows(run, inputs or (), **asked, listener=listener)
         else:
             found = explain_split(run, metric=metric, **asked, listener=listener)

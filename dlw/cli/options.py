@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,11 @@ def whole(option: str, text: str | None, low: int = 1, high: int = 1024) -> int 
     if not low <= number <= high:
         raise UsageError(f"{option} {text}: expected a whole number from {low} to {high}")
     return number
+
+
+def readable(texts: Sequence[str] | None) -> list[str]:
+    """Return texts of the command line, with U+FFFD for bytes that are no text, as in lines from stdin."""
+    return [os.fsencode(text).decode("utf-8", "replace") for text in texts or ()]
 
 
 def without(words: Sequence[str], *options: str) -> list[str]:

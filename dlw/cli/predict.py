@@ -11,7 +11,7 @@ import typer
 from dlw.cli._conversation import converse
 from dlw.cli._devices import run_together, several
 from dlw.cli.explain import draw_reasons, reasons_for, refuse_stdin
-from dlw.cli.options import AsJson, Code, Devices, Quiet, Threads, add_code, whole
+from dlw.cli.options import AsJson, Code, Devices, Quiet, Threads, add_code, readable, whole
 from dlw.cli.screen import add_row, draw, emit, figure, say, screen_width, table, tell
 from dlw.ranks import is_first
 
@@ -106,16 +106,17 @@ def predict_cli(
     if processes := several(devices):
         raise typer.Exit(run_together(context.obj, processes, reads_stdin=interactive or "-" in (inputs or ())))
     add_code(code)
+    text = readable(text)
     number = whole("--threads", threads)
     beside = (inputs, output, keep, draws, index, tiled, explain, as_json)
-    if converse(target, text or (), sets or (), number, is_asked=interactive, is_alone=not any(beside)):
+    if converse(target, text, sets or (), number, is_asked=interactive, is_alone=not any(beside)):
         return
     refuse_stdin(inputs or (), explain)
     with Terminal(quiet) as listener, together(listener) as team:
         result = predict(
             target,
             inputs or (),
-            text=text or (),
+            text=text,
             output=output,
             keep=keep or (),
             draw=None if explain else draws,
@@ -127,7 +128,7 @@ def predict_cli(
             listener=listener,
             team=team,
         )
-        reasons = reasons_for(target, inputs or (), text or (), explain, draws, listener)
+        reasons = reasons_for(target, inputs or (), text, explain, draws, listener)
     _show(result, reasons, as_json)
 
 

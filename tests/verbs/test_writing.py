@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
+from dlw.cli.options import readable
 from dlw.errors import DataError, UsageError
 from dlw.fields._tokenizers import train
 from dlw.verbs.benchmark import benchmark
@@ -104,6 +106,19 @@ def test_a_text_comes_piece_by_piece(run: Path) -> None:
     assert len([piece for piece in pieces if piece]) > 3
     stopped = list(Correspondent(run, ["stop=[da]"]).write("ab"))
     assert "".join(stopped) == whole.partition("da")[0]
+
+
+def test_bytes_that_are_no_text_are_read_where_they_are_typed(run: Path) -> None:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    command = [sys.executable, "-m", "dlw", "predict", str(run)]
+    talk = subprocess.run([*command, "--interactive"], input=b"ab\xff\xfe\n\n", capture_output=True, env=environment)
+    assert talk.returncode == 0, talk.stderr
+    assert talk.stdout.endswith(b"\n")
+
+
+@pytest.mark.parametrize(("typed", "read"), [("a\udcffb", "a\ufffdb"), ("\u65e5", "\u65e5")])
+def test_an_option_is_read_as_lines_of_stdin_are(typed: str, read: str) -> None:
+    assert readable([typed]) == [read]
 
 
 def test_the_speed_of_writing_is_measured(run: Path) -> None:
