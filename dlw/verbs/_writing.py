@@ -44,9 +44,12 @@ class Scribe:
         options = settings.model_dump(include=set(Style.__dataclass_fields__))
         return Style(end=output.end, window=output.steps, **options)
 
-    def texts(self, arrays: Arrays, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
+    def texts(
+        self, arrays: Arrays, progress: Callable[[int, int], None] = lambda done, total: None, first: int = 0
+    ) -> list[str]:
         """Write one text per row; rows of about one length go together, and the answer does not depend on it.
 
+        `first` is the number of the first row among all that are asked for: with the seed it decides what is drawn.
         The processes of a team write some rows each, and all get every text.
         """
         inputs = {name: array for name, array in arrays.items() if name != TARGET}
@@ -59,7 +62,7 @@ class Scribe:
             rows = order[start : start + ROWS_AT_ONCE]
             piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
-            written = write(self.writer, piece, prompts, self.style, self.task.banned, rows)
+            written = write(self.writer, piece, prompts, self.style, self.task.banned, first + rows)
             for row, prompt, tokens in zip(rows, prompts, written, strict=True):
                 found[row] = self.before_stop(self.text(prompt, tokens))
             progress(start + len(rows), total)
@@ -68,8 +71,11 @@ class Scribe:
             found = [max(texts, key=len) for texts in zip(*parts, strict=True)]  # one process wrote it, if anything
         return found
 
-    def stream(self, arrays: Arrays) -> Iterator[str]:
-        """Yield the text of one row piece by piece as it is written; one that is searched comes whole."""
+    def stream(self, arrays: Arrays, number: int = 0) -> Iterator[str]:
+        """Yield the text of one row piece by piece as it is written; one that is searched comes whole.
+
+        It is drawn like the row of this number in `texts`.
+        """
         if self.style.beams > 1:
             yield from self.texts(arrays)
             return
@@ -77,7 +83,7 @@ class Scribe:
         inputs = {name: array for name, array in arrays.items() if name != TARGET}
         tokens: list[int] = []
         shown = ""
-        for token_B in stream(self.writer, inputs, prompt[None], self.style, self.task.banned):
+        for token_B in stream(self.writer, inputs, prompt[None], self.style, self.task.banned, (number,)):
             tokens += [int(token_B[0])] if token_B[0] != self.task.output.end else []
             text = self.text(prompt, np.array(tokens, np.int32))
             whole = self.before_stop(text)

@@ -26,6 +26,7 @@ class Correspondent:
             self._scribe = Scribe(answerer.task, answerer.fitted, answerer.writer)
         self._listener = listener or Silent()
         self._messages: list[dict[str, str]] = []
+        self._num_written = 0
 
     @property
     def is_chat(self) -> bool:
@@ -51,7 +52,8 @@ class Correspondent:
         table = pa.table({columns[0]: pa.array([value])})
         encoded = self._scribe.fitted.encode(table, with_target=False, listener=self._listener, max_bad=0.0)
         said = ""
-        for piece in self._scribe.stream(encoded.arrays):
+        number, self._num_written = self._num_written, self._num_written + 1
+        for piece in self._scribe.stream(encoded.arrays, number):
             said += piece
             yield piece
         if self.is_chat:

@@ -212,7 +212,11 @@ def _answer_piece(
         decoded = _decoded_tiles(answerer, piece.table, rows, names, drawings)
     elif answerer.writer is not None:
         scribe = Scribe(answerer.task, answerer.fitted, answerer.writer, answerer.team)
-        decoded = {WRITTEN: scribe.texts(encoded.arrays, lambda done, of: listener.progress("written", done, of, {}))}
+        decoded = {
+            WRITTEN: scribe.texts(
+                encoded.arrays, lambda done, of: listener.progress("written", done, of, {}), collected.num_rows
+            )
+        }
     else:
         answers = answerer.answer_rows(encoded.arrays)
         if drawings is not None:

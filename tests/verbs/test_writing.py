@@ -108,6 +108,18 @@ def test_a_text_comes_piece_by_piece(run: Path) -> None:
     assert "".join(stopped) == whole.partition("da")[0]
 
 
+def test_what_is_drawn_follows_the_number_of_the_row_in_the_whole_call(run: Path, tmp_path: Path) -> None:
+    """Not its place in a file, a piece or a turn."""
+    drawn = ["temperature=3"]
+    whole = predict(run, text=["ab"] * 4, sets=drawn).columns["written"]
+    assert len(set(whole)) > 1
+    for name in ("first.csv", "second.csv"):
+        (tmp_path / name).write_text("text\nab\nab\n")
+    assert predict(run, [str(tmp_path / "*.csv")], sets=drawn).columns["written"] == whole
+    other = Correspondent(run, drawn)
+    assert ["".join(other.write("ab")) for _ in whole] == whole
+
+
 def test_bytes_that_are_no_text_are_read_where_they_are_typed(run: Path) -> None:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "dlw", "predict", str(run)]
