@@ -14,6 +14,8 @@ import numpy as np
 
 from dlw.specs import Arrays
 
+IsOver = Callable[[np.ndarray, np.ndarray], bool]
+"""Whether what was written after a prompt ends here; both int32 [T]."""
 State = dict[str, Any]
 """What a network remembers of the tokens so far: arrays with the rows on the first axis. `keys` and `values` have the
 steps on axis 3, the oldest first."""
@@ -58,10 +60,12 @@ def write(
     style: Style,
     banned: Sequence[int] = (),
     numbers: np.ndarray | None = None,
+    is_over: IsOver = lambda prompt_T, token_T: False,
 ) -> list[np.ndarray]:
     """Return what is written after each row's prompt, int32, without the end; rows go together by prompt length.
 
-    `banned` are ids that are never written; `numbers` [rows] seed the draws, from 0 on by default.
+    `banned` are ids that are never written; `numbers` [rows] seed the draws, from 0 on by default. A row that `is_over`
+    is written no further; a beam search does not ask.
     """
     numbers = np.arange(len(prompts)) if numbers is None else numbers
     written: list[np.ndarray] = [np.zeros(0, np.int32)] * len(prompts)
@@ -73,7 +77,7 @@ def write(
         if style.beams > 1:
             found = _beam_search(writer, own, prompt_BT, style, banned)
         else:
-            steps = list(stream(writer, own, prompt_BT, style, banned, numbers[rows]))
+            steps = list(stream(writer, own, prompt_BT, style, banned, numbers[rows], is_over))
             found = _cut(np.stack(steps, axis=1), style.end) if steps else [np.zeros(0, np.int32)] * len(rows)
         for row, tokens in zip(rows, found, strict=True):
             written[row] = tokens
@@ -87,11 +91,11 @@ def stream(
     style: Style,
     banned: Sequence[int] = (),
     rows: Sequence[int] | np.ndarray = (0,),
-    is_over: Callable[[], bool] = lambda: False,
+    is_over: IsOver = lambda prompt_T, token_T: False,
 ) -> Iterator[np.ndarray]:
     """Yield the next token of each row, int32 [B], until all have ended; a row that has ended goes on with the end.
 
-    `rows` seed the draws. `is_over`, asked after each token, ends it early.
+    `rows` seed the draws. `is_over`, asked after each token, ends a row early.
     """
     draws = [np.random.Generator(np.random.Philox(key=[style.seed, int(row)])) for row in rows]
     logits_BV, state = _read_prompt(writer, inputs, prompt_BT, style)
@@ -105,9 +109,11 @@ def stream(
         token_B = np.where(has_ended, style.end, token_B).astype(np.int32)
         has_ended |= token_B == style.end
         yield token_B
-        if has_ended.all() or is_over() or count + 1 == style.max_tokens:
-            return
         past_BT = np.concatenate([past_BT, token_B[:, None]], axis=1)
+        for row in np.flatnonzero(~has_ended):
+            has_ended[row] = is_over(prompt_BT[row], past_BT[row, prompt_BT.shape[1] :])
+        if has_ended.all() or count + 1 == style.max_tokens:
+            return
         logits_BV, state = writer.step(token_B[:, None], _recent(state, style.window))
 
 

@@ -72,6 +72,16 @@ def test_draws_follow_seed_and_row_alone() -> None:
     assert len({tuple(text) for text in many}) > 8
 
 
+def test_a_row_that_is_over_ends_and_the_others_go_on() -> None:
+    style, prompts = Style(END, window=8, max_tokens=5), [np.array([END], np.int32)] * 40
+    found = write(
+        Chain(), {"x": np.zeros(40)}, prompts, style, banned=(1,), is_over=lambda prompt, written: 5 in written
+    )
+    whole = texts(rows=40)
+    assert [text.tolist() for text in found] == [text[: [*text, 5].index(5) + 1] for text in whole]
+    assert len({len(text) for text in found}) > 2
+
+
 def test_draws_have_the_chances_of_the_logits() -> None:
     logits = np.log(np.array([[0.5, 0.25, 0.15, 0.1]]))
     draws = (np.arange(1000) + 0.5) / 1000

@@ -13,6 +13,7 @@ from dlw.ragged import lengths, stack, trimmed
 from dlw.search import Style, Writer, stream, write
 from dlw.specs import TARGET, Arrays, ragged_kinds
 from dlw.tasks._base import Task
+from dlw.tasks._writing import WritingSettings
 from dlw.verbs._fitted import Column, Fitted
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ WRITTEN = "written"
 """Column of the texts that a network wrote."""
 ROWS_AT_ONCE = 64
 """Rows that are written side by side."""
+STOP_TOKENS = 8
+"""Tokens that a character of a stop word takes at most: up to four bytes, and tokens around the word."""
 UNFINISHED = "\ufffd"
 """What the bytes of a character read as before the last of them is written."""
 
@@ -39,9 +42,8 @@ class Scribe:
     @property
     def style(self) -> Style:
         """How the task's settings choose tokens."""
-        settings, output = self.task.writing, self.task.output
-        assert settings is not None, "only tasks that write are asked to"
-        options = settings.model_dump(include=set(Style.__dataclass_fields__))
+        output = self.task.output
+        options = self._settings.model_dump(include=set(Style.__dataclass_fields__))
         return Style(end=output.end, window=output.steps, **options)
 
     def texts(
@@ -62,7 +64,7 @@ class Scribe:
             rows = order[start : start + ROWS_AT_ONCE]
             piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
-            written = write(self.writer, piece, prompts, self.style, self.task.banned, first + rows)
+            written = write(self.writer, piece, prompts, self.style, self.task.banned, first + rows, self.is_over)
             for row, prompt, tokens in zip(rows, prompts, written, strict=True):
                 found[row] = self.before_stop(self.text(prompt, tokens))
             progress(start + len(rows), total)
@@ -109,14 +111,25 @@ class Scribe:
         before, whole = self._decode([prompt, np.concatenate([prompt, tokens])])
         return whole[len(before) :] if whole.startswith(before) else self._decode([tokens])[0]
 
+    def is_over(self, prompt: np.ndarray, tokens: np.ndarray) -> bool:
+        """Return whether what was written after a prompt holds a stop word; see search.IsOver."""
+        words = self._settings.stop
+        if not words:
+            return False
+        last = tokens[-STOP_TOKENS * max(map(len, words)) :]  # to read all of it after each token would take too long
+        return self._is_stopped(self._decode([last])[0]) and self._is_stopped(self.text(prompt, tokens))
+
     def before_stop(self, text: str) -> str:
         """Return a text up to the first of the stop words."""
-        words = self.task.writing.stop if self.task.writing else []
+        words = self._settings.stop
         return text[: min((place for word in words if (place := text.find(word)) >= 0), default=len(text))]
+
+    def _is_stopped(self, text: str) -> bool:
+        return self.before_stop(text) != text
 
     def _settled(self, text: str) -> str:
         """Return what later tokens do not change: no half character, nothing that may begin a stop word."""
-        words = self.task.writing.stop if self.task.writing else []
+        words = self._settings.stop
         text = text.rstrip(UNFINISHED)
         held = max((n for word in words for n in range(len(word)) if text.endswith(word[:n])), default=0)
         return text[: len(text) - held]
@@ -124,6 +137,11 @@ class Scribe:
     def _decode(self, rows: Sequence[np.ndarray]) -> list[str]:
         column = self.column
         return [text or "" for text in column.field.decode(stack(rows, "tokens", "int32"), column.state)]
+
+    @property
+    def _settings(self) -> WritingSettings:
+        assert self.task.writing is not None, "only tasks that write are asked to"
+        return self.task.writing
 
     @property
     def column(self) -> Column:

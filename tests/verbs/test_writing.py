@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
@@ -17,6 +18,11 @@ from tokenizers.processors import TemplateProcessing
 from dlw.cli.options import readable
 from dlw.errors import DataError, UsageError
 from dlw.fields._tokenizers import train
+from dlw.progress import Silent
+from dlw.search import State, Writer
+from dlw.verbs._bundle import open_target
+from dlw.verbs._style import restyled
+from dlw.verbs._writing import Scribe
 from dlw.verbs.benchmark import benchmark
 from dlw.verbs.chat import Correspondent
 from dlw.verbs.evaluate import evaluate
@@ -106,6 +112,29 @@ def test_a_text_comes_piece_by_piece(run: Path) -> None:
     assert len([piece for piece in pieces if piece]) > 3
     stopped = list(Correspondent(run, ["stop=[da]"]).write("ab"))
     assert "".join(stopped) == whole.partition("da")[0]
+
+
+class Counting:
+    """A writer that counts its steps."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.begin, self._step, self.steps = writer.begin, writer.step, 0
+
+    def step(self, token_BT: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        self.steps += 1
+        return self._step(token_BT, state)
+
+
+def test_rows_that_reached_a_stop_word_are_written_no_further(run: Path) -> None:
+    prompts = [text + "ab" for text in ("", "ab", "cdab")]
+    answerer = restyled(open_target(run, None, None), ["stop=[d, cc]", "max_tokens=200"])
+    assert answerer.writer is not None
+    counting = Counting(answerer.writer)
+    encoded = answerer.fitted.encode(pa.table({"text": prompts}), with_target=False, listener=Silent())
+    found = Scribe(answerer.task, answerer.fitted, counting).texts(encoded.arrays)
+    assert found == predict(run, text=prompts, sets=["stop=[d]"]).columns["written"]
+    assert found[0] == "c"
+    assert counting.steps == 6, "a prompt and a token for each length"
 
 
 def test_what_is_drawn_follows_the_number_of_the_row_in_the_whole_call(run: Path, tmp_path: Path) -> None:
