@@ -123,7 +123,9 @@ def choose(logits_BV: np.ndarray, style: Style, draw_B: np.ndarray) -> np.ndarra
     if style.temperature == 0:
         return np.asarray(logits_BV.argmax(axis=1))
     order_BV = np.argsort(-logits_BV, axis=1, kind="stable")
-    share_BV = np.exp(log_softmax(np.take_along_axis(logits_BV, order_BV, axis=1) / style.temperature))
+    sorted_BV = np.take_along_axis(logits_BV, order_BV, axis=1).astype(np.float64)
+    with np.errstate(over="ignore"):  # a temperature of almost nothing leaves the likeliest alone
+        share_BV = np.exp(log_softmax((sorted_BV - sorted_BV[:, :1]) / style.temperature))
     if style.top_k:
         share_BV[:, style.top_k :] = 0
     before_BV = np.cumsum(share_BV, axis=1) - share_BV

@@ -99,6 +99,11 @@ def test_draws_have_the_chances_of_the_logits() -> None:
     assert shares(temperature=0.5)[0] == pytest.approx(0.25 / 0.345, abs=0.01)
 
 
+@pytest.mark.parametrize("temperature", [1e-38, 1e-40, 5e-324])
+def test_a_temperature_of_almost_nothing_takes_the_likeliest(temperature: float) -> None:
+    assert texts(rows=3, temperature=temperature) == texts(rows=3, temperature=0)
+
+
 def test_repetition_is_made_less_likely_and_banned_tokens_never_come() -> None:
     plain, varied = texts(rows=60, max_tokens=30), texts(rows=60, max_tokens=30, repetition_penalty=5.0)
     assert not {0, 1} & {token for text in (*plain, *varied) for token in text}
