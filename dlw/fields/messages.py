@@ -98,11 +98,9 @@ class Messages:
         found = []
         for turns in rows:
             parts = [np.array([made.size + ROLES.index(role), *next(said)[0], end], np.int32) for role, _ in turns]
-            kept: list[np.ndarray] = []
-            for part in reversed(parts):
-                if sum(map(len, kept)) + len(part) > most:
-                    break
-                kept.insert(0, part)
+            steps_after = np.cumsum([len(part) for part in reversed(parts)])
+            num_kept = int(np.searchsorted(steps_after, most, side="right"))
+            kept = parts[len(parts) - num_kept :]
             found.append(np.concatenate(kept) if kept else np.zeros(0, np.int32))
         return found
 
