@@ -66,7 +66,7 @@ class Scribe:
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
             written = write(self.writer, piece, prompts, self.style, self.task.banned, first + rows, self.is_over)
             for row, prompt, tokens in zip(rows, prompts, written, strict=True):
-                found[row] = self.before_stop(self.text(prompt, tokens))
+                found[row] = self.said(self.text(prompt, tokens))
             progress(start + len(rows), total)
         if self.team:
             parts = map(json.loads, self.team.gather(json.dumps(found).encode()))
@@ -88,13 +88,12 @@ class Scribe:
         for token_B in stream(self.writer, inputs, prompt[None], self.style, self.task.banned, (number,)):
             tokens += [int(token_B[0])] if token_B[0] != self.task.output.end else []
             text = self.text(prompt, np.array(tokens, np.int32))
-            whole = self.before_stop(text)
-            ready = whole if whole != text else self._settled(text)
+            if self._is_stopped(text):
+                break
+            ready = self._settled(text)
             yield ready[len(shown) :]
             shown = ready
-            if whole != text:
-                return
-        yield whole[len(shown) :]
+        yield self.said(text)[len(shown) :]
 
     def prompt(self, arrays: Arrays, row: int) -> np.ndarray:
         """Return what a row's text begins with: the row itself, or nothing but the end of the text before."""
@@ -119,20 +118,19 @@ class Scribe:
         last = tokens[-STOP_TOKENS * max(map(len, words)) :]  # to read all of it after each token would take too long
         return self._is_stopped(self._decode([last])[0]) and self._is_stopped(self.text(prompt, tokens))
 
-    def before_stop(self, text: str) -> str:
-        """Return a text up to the first of the stop words."""
-        words = self._settings.stop
-        return text[: min((place for word in words if (place := text.find(word)) >= 0), default=len(text))]
+    def said(self, text: str) -> str:
+        """Return a text up to the first of the stop words, and without half a character at its end."""
+        places = [place for word in self._settings.stop if (place := text.find(word)) >= 0]
+        return text[: min(places, default=len(text))].rstrip(UNFINISHED)
 
     def _is_stopped(self, text: str) -> bool:
-        return self.before_stop(text) != text
+        return any(word in text for word in self._settings.stop)
 
     def _settled(self, text: str) -> str:
         """Return what later tokens do not change: no half character, nothing that may begin a stop word."""
-        words = self._settings.stop
-        text = text.rstrip(UNFINISHED)
+        text, words = text.rstrip(UNFINISHED), self._settings.stop
         held = max((n for word in words for n in range(len(word)) if text.endswith(word[:n])), default=0)
-        return text[: len(text) - held]
+        return text[: len(text) - held].rstrip(UNFINISHED)
 
     def _decode(self, rows: Sequence[np.ndarray]) -> list[str]:
         column = self.column

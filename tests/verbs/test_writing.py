@@ -17,10 +17,14 @@ from tokenizers.processors import TemplateProcessing
 
 from dlw.cli.options import readable
 from dlw.errors import DataError, UsageError
+from dlw.fields import text as text_field
 from dlw.fields._tokenizers import train
 from dlw.progress import Silent
 from dlw.search import State, Writer
+from dlw.specs import Arrays
+from dlw.tasks import language_modeling
 from dlw.verbs._bundle import open_target
+from dlw.verbs._fitted import Column, Fitted
 from dlw.verbs._style import restyled
 from dlw.verbs._writing import Scribe
 from dlw.verbs.benchmark import benchmark
@@ -135,6 +139,43 @@ def test_rows_that_reached_a_stop_word_are_written_no_further(run: Path) -> None
     assert found == predict(run, text=prompts, sets=["stop=[d]"]).columns["written"]
     assert found[0] == "c"
     assert counting.steps == 6, "a prompt and a token for each length"
+
+
+class Reciting:
+    """A writer that says ids one after another."""
+
+    def __init__(self, ids: list[int], size: int) -> None:
+        self.logits = np.eye(size, dtype=np.float32)[ids]
+
+    def begin(self, inputs: Arrays) -> State:
+        return {"place": np.zeros(1, np.int64)}
+
+    def step(self, token_BT: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        return self.logits[state["place"]], {"place": state["place"] + 1}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "stop", "said"),
+    [
+        (2, [], "a"),
+        (3, [], "a\u00e9"),
+        (6, [], "a\u00e9b"),
+        (7, ["\u65e5"], "a\u00e9b"),
+        (7, ["b\u65e5c"], "a\u00e9b\u65e5"),
+    ],
+)
+def test_no_text_ends_with_half_a_character(tokens: int, stop: list[str], said: str) -> None:
+    """Of bytes: two make an e with an accent, three the sign for day."""
+    settings = {"tokenizer": "bytes"}
+    made = text_field.build(text_field.Settings.model_validate(settings), "text", "input")
+    whole = pa.chunked_array([["a\u00e9b\u65e5", "a"]])
+    fitted = Fitted((Column("text", "text", "input", settings, made.fit(whole)),), ("text",), "text")
+    arrays = fitted.encode(pa.table({"text": whole}), with_target=False, listener=Silent()).arrays
+    writing = language_modeling.Settings(max_tokens=tokens, stop=stop, temperature=0)
+    writer = Reciting(arrays["text"][0].tolist(), fitted.target.sizes[0])
+    scribe = Scribe(language_modeling.build(writing, fitted.target), fitted, writer)
+    asked = {"text": arrays["text"][1:]}
+    assert scribe.texts(asked) == ["".join(scribe.stream(asked))] == [said]
 
 
 def test_what_is_drawn_follows_the_number_of_the_row_in_the_whole_call(run: Path, tmp_path: Path) -> None:
