@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dlw import registry
 from dlw.columns import from_text
-from dlw.errors import DataError, did_you_mean
+from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
 from dlw.shards import ShardedTable, in_pieces
@@ -77,6 +77,14 @@ def read_pieces(
                 yield from _stdin(stdin or sys.stdin.buffer, reading, listener)
             else:
                 yield from _table(path, str(path), reading, listener)
+
+
+def refuse_overwriting(output: Path, inputs: Sequence[str]) -> None:
+    """Raise UsageError where the file to write is among those to read, under whatever spelling or link."""
+    for text in inputs if output.exists() else ():
+        for name in [text] if os.path.lexists(text) else glob.glob(text, recursive=True):
+            if os.path.exists(name) and output.samefile(name):
+                raise UsageError(f"--output {output}: is the input {name}, which it would overwrite; name another file")
 
 
 def is_media_file(path: Path) -> bool:

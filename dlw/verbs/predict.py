@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 
 from dlw.errors import DataError, UsageError, did_you_mean
 from dlw.progress import Listener, Silent
+from dlw.sources._files import MEDIA, walk
 from dlw.specs import Arrays
 from dlw.verbs import _tiles
 from dlw.verbs._asked import asked_rows, name_of
 from dlw.verbs._bundle import Answerer, open_target
 from dlw.verbs._forecasts import are_forecasts, in_steps, told_apart
+from dlw.verbs._inputs import refuse_overwriting
 from dlw.verbs._masks import on_given_pictures
 from dlw.verbs._objects import are_objects, coco_results, in_given_pixels
 from dlw.verbs._style import restyled
@@ -113,14 +116,15 @@ def predict(
     Raises DataError when a column is missing or no row can be used; single bad pictures are listed in the result.
     """
     listener = listener or Silent()
-    suffixes = (*OUTPUT_SUFFIXES, COCO_SUFFIX)
-    if output is not None and output.suffix.lower() not in suffixes:
-        raise UsageError(f"--output {output}: its suffix must be one of {', '.join(suffixes)}")
+    if output is not None:
+        _check_output(output, [*inputs, *index])
     if not inputs and not text:
         raise UsageError("no input is given: name files, folders or globs, - for stdin, or --text")
     if matches < 1:
         raise UsageError(f"--matches {matches}: must be 1 or more")
     answerer = restyled(open_target(target, threads, listener, team), sets)
+    if output is not None and not any(spec.kind in MEDIA for spec in answerer.fitted.inputs.values()):
+        refuse_overwriting(output, _below([*inputs, *index]))
     if output is not None and output.suffix.lower() == COCO_SUFFIX and not are_objects(answerer.fitted.target):
         raise UsageError(f"--output {output}: {COCO_SUFFIX} is for detections (COCO results); write .jsonl")
     if is_tiled:
@@ -131,16 +135,34 @@ def predict(
     columns = collected.finished()
     if index:
         columns = _searched(answerer, columns, index, matches, listener)
-    predictions = Predictions(answerer.name, columns, collected.bad, output)
     if output is not None and is_first:
-        from dlw.runs.disk import write_atomic
-        from dlw.verbs._tables import table_bytes
+        _write(output, columns, answerer, listener)
+    return Predictions(answerer.name, columns, collected.bad, output)
 
-        suffix = output.suffix.lower()
-        is_coco = suffix == COCO_SUFFIX
-        content = coco_results(columns, answerer.fitted) if is_coco else table_bytes(columns, suffix)
-        write_atomic(output, content)
-    return predictions
+
+def _check_output(output: Path, inputs: Sequence[str]) -> None:
+    suffixes = (*OUTPUT_SUFFIXES, COCO_SUFFIX)
+    if output.suffix.lower() not in suffixes:
+        raise UsageError(f"--output {output}: its suffix must be one of {', '.join(suffixes)}")
+    refuse_overwriting(output, inputs)
+
+
+def _below(inputs: Sequence[str]) -> list[str]:
+    """Return the files in the folders among the inputs."""
+    return [str(file) for text in inputs if os.path.isdir(text) for file in walk(Path(text))]
+
+
+def _write(output: Path, columns: dict[str, list[Any]], answerer: Answerer, listener: Listener) -> None:
+    """Write the answers to a file, whole or not at all."""
+    from dlw.runs.disk import write_atomic
+    from dlw.verbs._tables import table_bytes
+
+    suffix = output.suffix.lower()
+    is_coco = suffix == COCO_SUFFIX
+    content = coco_results(columns, answerer.fitted) if is_coco else table_bytes(columns, suffix)
+    if output.exists():
+        listener.line(f"{output}: replaces the file of that name")
+    write_atomic(output, content)
 
 
 def _answered(

@@ -169,6 +169,39 @@ def test_unknown_output_suffix_fails_before_any_work(bundle: Path, tmp_path: Pat
         predict(bundle, ["nothing.csv"], output=tmp_path / "answers.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("asked", "output"),
+    [
+        (["people.csv"], "people.csv"),
+        (["other.csv", "people.csv"], "there/../people.csv"),
+        (["people.csv"], "linked.csv"),
+        (["linked.csv"], "people.csv"),
+        (["*.csv"], "people.csv"),
+        (["there"], "there/inside.csv"),
+    ],
+)
+def test_an_input_is_never_overwritten(
+    asked: list[str], output: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    files = [small_runs.people(tmp_path, 9).rename(name) for name in ("other.csv", "there/inside.csv", "people.csv")]
+    (tmp_path / "linked.csv").symlink_to("people.csv")
+    before = [file.read_bytes() for file in files]
+    with pytest.raises(UsageError, match=r"is the input .*, which it would overwrite; name another file"):
+        predict(bundle, asked, output=Path(output))
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_another_file_is_replaced_and_that_is_told(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    heard, output = Heard(), tmp_path / "answers.csv"
+    for _ in range(2):
+        predict(bundle, [str(small_runs.people(tmp_path, 9))], output=output, listener=heard)
+    assert heard.lines == [f"{output}: replaces the file of that name"]
+    for _ in range(2):
+        predict(pictures / "run", [str(pictures)], output=pictures / "answers.csv")
+
+
 @pytest.mark.parametrize("name", ["missing.csv", "*.missing", "dangling.csv", "pipe.csv", "people.xyz", "square.png"])
 def test_unusable_inputs_are_named(name: str, folder: Path, bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere")
