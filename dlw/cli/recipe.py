@@ -185,7 +185,8 @@ def new_cli(
     from dlw.verbs.new import new
 
     with Terminal(quiet) as listener:
-        text = new(data, target=target, task=task, folder=out.parent if out else Path(), listener=listener)
+        folder = out.parent if out else Path()
+        text = new(data, target=target, task=task, folder=folder, file=out, listener=listener)
     if out is None:
         tell(text.rstrip())
         return

@@ -34,9 +34,10 @@ def new(
     target: str | Sequence[str] | None = None,
     task: str | None = None,
     folder: Path = Path(),
+    file: Path | None = None,
     listener: Listener | None = None,
 ) -> str:
-    """Return the text of a recipe for `data` that is meant to lie in `folder`.
+    """Return the text of a recipe for `data` that is meant to lie in `folder` as `file`, else named after the data.
 
     `target` are the columns to learn and `task` what to do with them, where the data alone do not say. Raises DataError
     if the rows cannot be read or learned, UsageError that lists what to say where several readings fit.
@@ -59,7 +60,9 @@ def new(
         made = _with_masks(made, train, data)
         found = network(reading.task, made.inputs, _sizes(facts, made, train))
     made = _with_pictures(made, found)
-    return write(_name(data), path, len(train), made, found, {"type": reading.task, **found.task})
+    name = _allowed(file.stem) if file else _name(data)
+    place = str(file or f"{name}.yaml")
+    return write(name, place, path, len(train), made, found, {"type": reading.task, **found.task})
 
 
 def _block(source: str | dict[str, Any]) -> Any:
@@ -121,5 +124,9 @@ def _with_pictures(made: Draft, found: Network) -> Draft:
 def _name(data: Path) -> str:
     path = data.resolve()
     stem = path.parent.name if split_of(Path(path.name)) else path.name.split(".")[0]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")
-    return name[:100] or "new"
+    return _allowed(stem)
+
+
+def _allowed(stem: str) -> str:
+    """Return a stem in the letters that a recipe's name may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100] or "new"

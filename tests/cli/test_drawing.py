@@ -152,4 +152,5 @@ def test_new_writes_a_recipe_that_is_right(capsys: pytest.CaptureFixture[str], t
     out = tmp_path / "mine.yaml"
     assert run(["recipe", "new", str(DATA), "--target", "species", "-o", str(out)]) == 0
     assert f"dlw train {out}" in capsys.readouterr().err
+    assert f"#   dlw train {out} && dlw evaluate runs/mine-1\n" in out.read_text()
     assert run(["recipe", "check", str(out)]) == 0

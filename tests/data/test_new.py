@@ -66,6 +66,27 @@ def test_the_task_follows_from_the_target(tmp_path: Path, target: list[object], 
     assert {name: block.type for name, block in recipe.data.inputs.items()} == {"size m2": "number", "no": "category"}
 
 
+@pytest.mark.parametrize(
+    ("file", "command", "name"),
+    [
+        (None, "dlw train houses.yaml && dlw evaluate runs/houses-1", "houses"),
+        ("cheap.yaml", "dlw train cheap.yaml && dlw evaluate runs/cheap-1", "cheap"),
+        (
+            "of mine/über-texts.yaml",
+            "dlw train 'of mine/über-texts.yaml' && dlw evaluate runs/ber-texts-1",
+            "ber-texts",
+        ),
+    ],
+)
+def test_the_name_and_the_command_are_those_of_the_file(
+    tmp_path: Path, file: str | None, command: str, name: str
+) -> None:
+    path = table(tmp_path / "houses.csv", [0, 1] * 60)
+    text = new(path, target="goal", folder=tmp_path, file=Path(file) if file else None)
+    assert f"#   {command}" in text.splitlines()
+    assert usable(text, tmp_path).name == name
+
+
 def test_missing_targets_and_rare_classes_still_train(tmp_path: Path) -> None:
     path = table(tmp_path / "x.csv", [*(["a", "b"] * 99), "c", None])
     text = new(path, target="goal", folder=tmp_path)

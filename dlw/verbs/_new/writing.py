@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,13 +22,13 @@ _DURATION = re.compile(r"[1-9]\d* (epochs?|steps?)")
 _NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
 
-def write(name: str, source: str, rows: int, draft: Draft, network: Network, task: Mapping[str, Any]) -> str:
-    """Return the text of a recipe; `source` is the data as the recipe names it, `rows` those to learn from."""
+def write(name: str, file: str, source: str, rows: int, draft: Draft, network: Network, task: Mapping[str, Any]) -> str:
+    """Return the text of a recipe for `file`; `source` is the data as it names them, `rows` those to learn from."""
     reading = draft.reading
     learned = f"{', '.join(reading.targets)} ({reading.why})" if reading.targets else reading.why
     lines = [
         *_comment(f"Learns {learned} from {rows:,} training rows of {source}.", ""),
-        f"#   dlw train {name}.yaml && dlw evaluate runs/{name}-1",
+        f"#   dlw train {_printable(shlex.quote(file))} && dlw evaluate runs/{name}-1",
         "# Written by `dlw recipe new` from the data alone; not measured yet.",
         "recipe: 1",
         f"name: {name}",
@@ -100,8 +101,11 @@ def _section(key: str, value: Any, note: str | None = None, *, indent: int = 0) 
 
 def _comment(text: str, margin: str) -> list[str]:
     begin = f"{margin}# "
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=begin, break_long_words=False)
+    return textwrap.wrap(_printable(text), WIDTH, initial_indent=begin, subsequent_indent=begin, break_long_words=False)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _value(value: Any) -> str:
