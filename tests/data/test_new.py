@@ -312,6 +312,23 @@ def test_the_data_that_come_along(tmp_path: Path, name: str, flags: dict[str, st
     assert (recipe.task.type, recipe.model.type) == (task, model)
 
 
+def texts(path: Path) -> None:
+    path.mkdir()
+    for place in range(40):
+        (path / f"{place:02}.txt").write_text(["yes", "no", "perhaps"][place % 3])
+
+
+def play(path: Path) -> None:
+    path.write_text("".join(f"ROMEO:\nAh, number {place % 7}!\n\n" for place in range(60)))
+
+
+@pytest.mark.parametrize("make", [texts, play])
+def test_plain_text_is_text_however_few_its_rows(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "words.txt")
+    recipe = usable(new(tmp_path / "words.txt", folder=tmp_path), tmp_path)
+    assert (recipe.task.type, recipe.data.inputs["text"].type) == ("language_modeling", "text")  # type: ignore[index]
+
+
 def test_a_new_recipe_trains_without_edits(tmp_path: Path) -> None:
     (tmp_path / "made.yaml").write_text(new(DATA / "penguins.csv", target="species", folder=tmp_path))
     sets = ["train.epochs=null", "train.steps=2", "train.validate_every=1 epoch", "train.threads=1"]

@@ -53,21 +53,13 @@ def draft(facts: Facts, reading: Reading) -> Draft:
     if facts.recordings and reading.task != "clustering" and not _is_plain_rows(facts, reading):
         return _of_recordings(facts, reading, splits)
     inputs, left_out = _inputs(facts, reading)
-    return Draft(
-        reading, _source(facts), splits, inputs, _target(facts, reading), left_out, _num_missing(facts, reading)
-    )
+    return Draft(reading, facts.source, splits, inputs, _target(facts, reading), left_out, _num_missing(facts, reading))
 
 
 def _is_plain_rows(facts: Facts, reading: Reading) -> bool:
     """Tell whether rows of one long recording are told from their own columns, without those before."""
     rows = facts.recordings
     return rows is not None and rows.by is None and reading.task in ("classification", "regression")
-
-
-def _source(facts: Facts) -> str | dict[str, Any]:
-    if not facts.is_plain_text:
-        return facts.source
-    return {"type": "text", "path": facts.source, "rows": "paragraphs", "breaks": True}
 
 
 def _log(facts: Facts) -> dict[str, Any]:

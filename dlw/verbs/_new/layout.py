@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlw.errors import UsageError
+from dlw.sources import text
 from dlw.sources._files import PICTURE_SUFFIXES, check_file, has_suffix, walk
 from dlw.verbs._new.timelines import log_beside
 
@@ -39,6 +40,8 @@ def find(data: Path, source: str) -> str | dict[str, Any]:
         )
     for name in found:
         return {"type": name, "path": source}
+    if text.claims(data):
+        return {"type": "text", "path": source, "rows": "paragraphs", "breaks": True}
     log = log_beside(data, files) if data.is_dir() else None
     return source if log is None else f"{source}/{log.relative_to(data).as_posix()}"
 

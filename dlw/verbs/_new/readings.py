@@ -70,7 +70,10 @@ def look(data: Path, source: str | dict[str, Any], tables: Mapping[str, pa.Table
         raise DataError(f"{data}: {len(train)} training rows found, at least 2 needed")
     columns = describe(train)
     is_table = isinstance(source, str) and not any(column.kind in MEDIA for column in columns.values())
-    is_plain_text = train.column_names == ["text"] and text.claims(data)
+    is_plain_text = isinstance(source, dict) and source["type"] == "text"
+    if is_plain_text:
+        codes, words = to_codes(train[text.COLUMN])
+        columns = {text.COLUMN: Column(text.COLUMN, "text", codes=codes, words=tuple(words))}
     logged = log(data, columns) if is_table else None
     found = recordings(train, columns) if is_table and logged is None else None
     return Facts(data, source, tables, columns, found, logged, is_plain_text)
