@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+FEW_PARAGRAPHS = 20
+"""A text of fewer is cut into lines: validation and test are to have some of both."""
+
+
 def new(
     data: Path,
     *,
@@ -49,8 +53,8 @@ def new(
     targets = [target] if isinstance(target, str) else list(target or ())
     with tempfile.TemporaryDirectory(prefix="dlw-new-") as temporary:
         cache = Path(temporary)
-        source = layout.find(data, path)
-        facts = look(data, source, open_source(_block(source), folder, cache, listener))
+        source, tables = _opened(layout.find(data, path), folder, cache, listener)
+        facts = look(data, source, tables)
         reading = choose(facts, targets, task)
         made = draft(facts, reading)
         if not made.inputs:
@@ -63,6 +67,17 @@ def new(
     name = _allowed(file.stem) if file else _name(data)
     place = str(file or f"{name}.yaml")
     return write(name, place, path, len(train), made, found, {"type": reading.task, **found.task})
+
+
+def _opened(
+    source: str | dict[str, Any], folder: Path, cache: Path, listener: Listener
+) -> tuple[str | dict[str, Any], dict[str, pa.Table]]:
+    """Return the source and its rows; a text of hardly any paragraphs is read line by line."""
+    tables = open_source(_block(source), folder, cache, listener)
+    if isinstance(source, dict) and source["type"] == "text" and len(tables.get("train", ())) < FEW_PARAGRAPHS:
+        source = {**source, "rows": "lines"}
+        tables = open_source(_block(source), folder, cache, listener)
+    return source, tables
 
 
 def _block(source: str | dict[str, Any]) -> Any:

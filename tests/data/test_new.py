@@ -329,6 +329,16 @@ def test_plain_text_is_text_however_few_its_rows(tmp_path: Path, make: Callable[
     assert (recipe.task.type, recipe.data.inputs["text"].type) == ("language_modeling", "text")  # type: ignore[index]
 
 
+@pytest.mark.parametrize("blank", ["", "\n\n"])
+def test_text_of_few_paragraphs_is_read_by_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("log.txt")
+    path.write_text("".join(f"12:00:{place % 60:02} all is well{blank * (place == 7)}\n" for place in range(300)))
+    text = new(path)
+    assert "source: {type: text, path: log.txt, rows: lines, breaks: true}" in text
+    usable(text, tmp_path)
+
+
 def test_a_new_recipe_trains_without_edits(tmp_path: Path) -> None:
     (tmp_path / "made.yaml").write_text(new(DATA / "penguins.csv", target="species", folder=tmp_path))
     sets = ["train.epochs=null", "train.steps=2", "train.validate_every=1 epoch", "train.threads=1"]
