@@ -125,6 +125,7 @@ def _sizes(facts: Facts, made: Draft, train: pa.Table) -> Sizes:
         targets=targets,
         steps=int(length or 30) if series else 1,
         is_log=facts.log is not None,
+        is_plain_text=facts.is_plain_text,
     )
 
 

@@ -339,6 +339,12 @@ def test_text_of_few_paragraphs_is_read_by_lines(tmp_path: Path, monkeypatch: py
     usable(text, tmp_path)
 
 
+@pytest.mark.parametrize(("name", "is_running"), [("shakespeare.txt", True), ("docstrings.csv", False)])
+def test_only_the_rows_of_plain_text_follow_one_another(tmp_path: Path, name: str, is_running: bool) -> None:
+    recipe = usable(new(DATA / name, task="language_modeling", folder=tmp_path), tmp_path)
+    assert recipe.task.options.get("separate", True) is not is_running
+
+
 def test_a_new_recipe_trains_without_edits(tmp_path: Path) -> None:
     (tmp_path / "made.yaml").write_text(new(DATA / "penguins.csv", target="species", folder=tmp_path))
     sets = ["train.epochs=null", "train.steps=2", "train.validate_every=1 epoch", "train.threads=1"]

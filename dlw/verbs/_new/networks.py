@@ -193,7 +193,8 @@ def _translator(sizes: Sizes) -> Network:
 
 
 def _writer(sizes: Sizes) -> Network:
-    task = {"context": 128, "train_stride": 16, "separate": False, "max_tokens": 300, "temperature": 0.8}
+    running = {"separate": False} if sizes.is_plain_text else {}
+    task = {"context": 128, "train_stride": 16, **running, "max_tokens": 300, "temperature": 0.8}
     return Network(
         model={"type": "gpt", "width": 192, "depth": 6, "heads": 6, "activation": "relu_squared"},
         optimizer={"type": "muon", "lr": 0.02, "weight_decay": 0.01, "adamw_lr": 4e-3},

@@ -26,6 +26,7 @@ class Sizes:
     targets: tuple[Column, ...] = ()
     steps: int = 1
     is_log: bool = False
+    is_plain_text: bool = False
 
 
 @dataclass(frozen=True)
