@@ -8,7 +8,8 @@ Tables may be memory-mapped. Pictures are columns of struct<bytes: binary, path:
 with an absolute path where `bytes` is null; class labels are dictionary columns with `ordered` set, in the order of
 their names.
 A source whose rows are not those of the file may hold `open_questions(settings, cache, listener)`: the rows to predict
-for, from a file of the same form; a file that already holds such rows is returned as it is.
+for, from a file of the same form; a file that already holds such rows is returned as it is. Its
+`SUFFIXES` are how the names of such files end; all others are read as they are.
 `cache` is the only folder a source may write to. Things skipped are told to the listener, never silently.
 pyarrow and the `datasets` library are imported inside functions: a bundle predicts without `datasets`, and checking a
 recipe waits for neither.

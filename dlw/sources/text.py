@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from dlw.errors import DataError
 from dlw.progress import Listener
 from dlw.sources._base import SourceSettings
 from dlw.sources._encodings import Encoding
-from dlw.sources._files import find, has_suffix, walk
+from dlw.sources._files import find, has_suffix
 from dlw.sources._tables import join
+from dlw.sources._text_files import COLUMN, SUFFIXES, has_classes, holds_texts, read
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".txt",)
-COLUMN = "text"
 _PIECES = {"lines": r"[^\n]*\n|[^\n]+", "paragraphs": r"[^\n]+(?:\n[^\n]+)*\n*|\n+", "documents": r"[\s\S]+"}
 _PATTERNS = {rows: re.compile(pattern) for rows, pattern in _PIECES.items()}
 
@@ -38,11 +36,10 @@ class Settings(SourceSettings):
 
 
 def claims(path: Path) -> bool:
-    """Tell whether a path is a text file, or a folder that holds nothing else."""
+    """Tell whether a path is a text file, or a folder of nothing else whose files are in no class folders."""
     if not path.is_dir():
         return has_suffix(path, SUFFIXES)
-    files = list(walk(path))
-    return bool(files) and all(has_suffix(file, SUFFIXES) for file in files)
+    return holds_texts(path) and not has_classes(path)
 
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
@@ -54,20 +51,7 @@ def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str
 def _read(file: Path, settings: Settings) -> pa.Table:
     import pyarrow as pa
 
-    try:
-        content = file.read_bytes().decode(settings.encoding)
-        content.encode()  # some encodings give surrogates, which no text holds
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}: byte {error.start} is not {settings.encoding} ({error.reason}); set encoding to the file's own"
-        ) from error
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{file}: character {error.start} is a surrogate as {settings.encoding}; set encoding to the file's own"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
-    content = content.removeprefix("\ufeff").replace("\r\n", "\n")
+    content = read(file, settings.encoding)
     if not settings.breaks:
         content = content.replace("\r", "\n")  # else kept: joined, the rows are the file again
     rows = _PATTERNS[settings.rows].findall(content)

@@ -176,7 +176,7 @@ def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Itera
     options: dict[str, Any] = {}
     if reading.source is not None:
         own = registry.load("sources", reading.source.type)
-        if hasattr(own, "open_questions"):
+        if hasattr(own, "open_questions") and has_suffix(path, own.SUFFIXES):
             word, module, open_rows = reading.source.type, own, own.open_questions
         if reading.source.type == word:
             options = {key: value for key, value in reading.source.options.items() if key != "path"}

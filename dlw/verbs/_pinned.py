@@ -10,6 +10,7 @@ from dlw.local_files import is_path
 from dlw.recipe.check import settings
 from dlw.recipe.places import located
 from dlw.recipe.schema import Block, Recipe
+from dlw.verbs._sources import claiming
 
 
 def pinned(recipe: Recipe, root: Path) -> Recipe:
@@ -20,7 +21,7 @@ def pinned(recipe: Recipe, root: Path) -> Recipe:
     pin = partial(_pin, root)
     source = recipe.data.source
     if isinstance(source, str):
-        source = pin(source)
+        source = _named(root, pin(source))
     elif isinstance(source, list):
         source = [pin(part) for part in source]
     else:
@@ -37,6 +38,15 @@ def pinned(recipe: Recipe, root: Path) -> Recipe:
 
 def _pin(root: Path, value: str) -> str:
     return str((root / value).resolve()) if not Path(value).is_absolute() and (root / value).exists() else value
+
+
+def _named(root: Path, value: str) -> str | Block:
+    """Return a source by name where it has a way of its own to read the files that are asked about."""
+    place = Path(located(value, root))
+    for name in claiming(place) if place.is_dir() else ():
+        if hasattr(registry.load("sources", name), "open_questions"):
+            return Block.model_validate({"type": name, "path": value})
+    return value
 
 
 def _changed(block: Block, options: dict[str, object]) -> Block:

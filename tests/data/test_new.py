@@ -339,6 +339,18 @@ def test_text_of_few_paragraphs_is_read_by_lines(tmp_path: Path, monkeypatch: py
     usable(text, tmp_path)
 
 
+def test_folders_of_texts_learn_their_folders(tmp_path: Path) -> None:
+    for row in range(60):
+        file = tmp_path / f"reviews/{'good' if row % 2 else 'bad'}/{row}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(["bad", "good", "very bad", "very good"][row % 4])
+    recipe = usable(new(tmp_path / "reviews", folder=tmp_path), tmp_path)
+    assert (recipe.task.type, recipe.model.type) == ("classification", "ngram_bag")
+    assert (recipe.data.inputs["text"].type, list(recipe.data.target)) == ("text", ["label"])  # type: ignore[index]
+    recipe = usable(new(tmp_path / "reviews", task="language_modeling", folder=tmp_path), tmp_path)
+    assert "separate" not in recipe.task.options
+
+
 @pytest.mark.parametrize(("name", "is_running"), [("shakespeare.txt", True), ("docstrings.csv", False)])
 def test_only_the_rows_of_plain_text_follow_one_another(tmp_path: Path, name: str, is_running: bool) -> None:
     recipe = usable(new(DATA / name, task="language_modeling", folder=tmp_path), tmp_path)

@@ -51,6 +51,12 @@ def write_layouts(root: Path) -> dict[str, Path]:
         paths[place.split("/")[0]] = root / place.split("/")[0]
     paths["one.txt"] = root / "one.txt"
     paths["one.txt"].write_text("a row\nanother row\n")
+    for place in ("reviews", "reviews-splits/train", "reviews-splits/test"):
+        for label, row in (("bad", "a row"), ("good", "another row")):
+            file = root / place / label / "some.txt"
+            file.parent.mkdir(parents=True)
+            file.write_text(f"{row}\n")
+        paths[place.split("/")[0]] = root / place.split("/")[0]
     for place in ("speakers/ann/a", "speakers/bob/b"):
         file = root / f"{place}.wav"
         file.parent.mkdir(parents=True)
@@ -71,7 +77,7 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 LAYOUTS = (
     *("one.parquet", "one.csv", "one.tsv", "one.jsonl", "one.json", "one.png", "one.txt"),
     *("parquet-splits", "csv-splits", "jsonl-splits", "classes", "classes-splits", "arrow", "arrow-splits"),
-    "speakers",
+    *("speakers", "reviews", "reviews-splits"),
 )
 ASKED_BY_NAME = {"hub", "windows", "interactions", "series", "coco", "voc", "yolo", "mask_folder"}
 """Sources that claim no path of their own accord."""
@@ -86,7 +92,9 @@ def test_exactly_one_source_claims_a_layout(layouts: dict[str, Path], layout: st
 def test_every_source_claims_a_layout_or_is_asked_by_name(layouts: dict[str, Path], name: str) -> None:
     claimed = [layout for layout in LAYOUTS if list(claiming(layouts[layout])) == [name]]
     assert bool(claimed) != (name in ASKED_BY_NAME)
-    assert "path" in registry.load("sources", name).Settings.model_fields
+    module = registry.load("sources", name)
+    assert "path" in module.Settings.model_fields
+    assert hasattr(module, "SUFFIXES") or not hasattr(module, "open_questions")
     assert len(registry.summary("sources", name)) > 20
 
 

@@ -50,6 +50,24 @@ def test_texts_of_the_command_line_are_answered(run: Path) -> None:
     assert found.columns["file"] == ["--text"] * 3
 
 
+@pytest.mark.parametrize("source", ["reviews", "{type: text_folder, path: reviews, encoding: latin-1}"])
+def test_files_are_texts_where_training_read_them_so(tmp_path: Path, source: str) -> None:
+    for row in range(60):
+        file = tmp_path / f"reviews/{['no', 'yes'][row % 2]}/{row}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"the cat\n\nsat {['bad', 'good'][row % 2]}\n")
+    recipe = RECIPE.replace("TASK", "classification").replace("sentences.csv", source).replace("note: {", "text: {")
+    recipe = recipe.replace("answer", "label").replace('{train: "train[:70%]", ', "{type: stratified} #")
+    (tmp_path / "r.yaml").write_text(recipe)
+    run = Path(train(tmp_path / "r.yaml", out=tmp_path / "run").run)
+    (tmp_path / "one.txt").write_bytes("good \xe0\n\na mat\n".encode("latin-1" if "latin" in source else "utf-8"))
+    (tmp_path / "rows.csv").write_text("text\na mat bad\n")
+    for target in (run, Path(export(run).folder)):
+        found = predict(target, [str(tmp_path / name) for name in ("one.txt", "reviews/no", "rows.csv")])
+        assert found.columns["label"] == ["yes", *["no"] * 31]
+        assert found.columns["row"] == [0] * 32
+
+
 def test_lines_of_stdin_are_texts(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answers(content: bytes) -> list[str]:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))

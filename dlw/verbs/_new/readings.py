@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dlw import registry
 from dlw.columns import to_codes
 from dlw.errors import DataError, UsageError, did_you_mean
-from dlw.sources import text
+from dlw.sources import text_folder
+from dlw.sources._text_files import COLUMN
 from dlw.verbs._new.columns import MEDIA, Column, Learnable, describe, is_flag, learnable
 from dlw.verbs._new.timelines import Log, Recordings, log, recordings
 
@@ -71,9 +72,9 @@ def look(data: Path, source: str | dict[str, Any], tables: Mapping[str, pa.Table
     columns = describe(train)
     is_table = isinstance(source, str) and not any(column.kind in MEDIA for column in columns.values())
     is_plain_text = isinstance(source, dict) and source["type"] == "text"
-    if is_plain_text:
-        codes, words = to_codes(train[text.COLUMN])
-        columns = {text.COLUMN: Column(text.COLUMN, "text", codes=codes, words=tuple(words))}
+    if is_plain_text or text_folder.claims(data):
+        codes, words = to_codes(train[COLUMN])
+        columns[COLUMN] = Column(COLUMN, "text", codes=codes, words=tuple(words))
     logged = log(data, columns) if is_table else None
     found = recordings(train, columns) if is_table and logged is None else None
     return Facts(data, source, tables, columns, found, logged, is_plain_text)
