@@ -51,7 +51,8 @@ def check_combinations(view: View) -> Iterator[Report]:
 
 def _durations(view: View) -> Iterator[Report]:
     if view.get("train", "epochs") is not None and view.get("train", "steps") is not None:
-        yield ("train", "steps"), "contradicts train.epochs; give train.epochs or train.steps, not both"
+        told = "contradicts train.epochs; give train.epochs or train.steps, not both"
+        yield ("train", "steps"), f"{told} (-s train.epochs=null or -s train.steps=null takes one away)"
 
 
 def _source(view: View) -> Iterator[Report]:

@@ -161,7 +161,8 @@ def test_a_problem_names_the_file_that_holds_the_value(tmp_path: Path, monkeypat
         "top.yaml:2:7: seed: must be at least 0, got -1",
         "base.yaml:8:32: train.batch_size: expected a whole number, got the text 'many'",
         "--set train.steps=abc: train.steps: expected a whole number, got the text 'abc'",
-        "--set train.steps=abc: train.steps: contradicts train.epochs; give train.epochs or train.steps, not both",
+        "--set train.steps=abc: train.steps: contradicts train.epochs; give train.epochs or train.steps, not both "
+        "(-s train.epochs=null or -s train.steps=null takes one away)",
     ]
 
 
