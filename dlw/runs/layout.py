@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,8 +165,8 @@ def _create_at(out: Path) -> Run:
         has_begun = any(not name.startswith(disk.TEMPORARY) for name in others)
         if has_begun or (run.checkpoints.is_dir() and disk.names(run.checkpoints)):
             raise UsageError(
-                f"--out {out}: the folder is not empty; go on with that run by `dlw train --resume {out}`, "
-                "or choose another folder"
+                f"--out {out}: the folder is not empty; go on with that run by "
+                f"`dlw train --resume {shlex.quote(str(out))}`, or choose another folder"
             )
     elif out.exists() or out.is_symlink():
         raise ResourceError(f"--out {out}: is a file, not a folder; choose another path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def found_in(run: Path, listener: Listener) -> list[Path]:
         else:
             targets.append(folder)
     if len(targets) == 1:
-        raise UsageError(f"{run}: has no bundle to compare with; `dlw export {run}` writes one")
+        raise UsageError(f"{run}: has no bundle to compare with; `dlw export {shlex.quote(str(run))}` writes one")
     return targets
 
 

@@ -6,6 +6,7 @@ One Parquet file: a row per judged row, arrays as the bytes of each row, everyth
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from io import BytesIO
@@ -64,9 +65,8 @@ def read(file: Path) -> Kept:
     import pyarrow.parquet as pq
 
     if not file.is_file():
-        raise RunError(
-            f"{file}: missing; evaluate the run first: dlw evaluate {file.parents[2]} --split {file.parent.name}"
-        )
+        run = shlex.quote(str(file.parents[2]))
+        raise RunError(f"{file}: missing; evaluate the run first: dlw evaluate {run} --split {file.parent.name}")
     try:
         table = pq.read_table(file)
         note = json.loads((table.schema.metadata or {})[_KEY])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 import tempfile
 import time
 from collections.abc import Sequence
@@ -205,7 +206,7 @@ def _train(
         assert request.signal_number is not None
         raise Interrupted(
             f"stopped at step {progress.step} of {plan.total_steps}, everything is saved; "
-            f"continue with: dlw train --resume {run.folder}",
+            f"continue with: dlw train --resume {shlex.quote(str(run.folder))}",
             request.signal_number,
         )
     keep_answers(run, job, session.fitted.inputs)

@@ -47,6 +47,10 @@ def test_out_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(UsageError, match=r"not empty; go on with that run by `dlw train --resume .*, or choose"):
         create_run("digits", tmp_path)
+    (tmp_path / "of mine").mkdir()
+    (tmp_path / "of mine" / "thesis.tex").write_text("")
+    with pytest.raises(UsageError, match=r"`dlw train --resume '.*/of mine'`"):
+        create_run("digits", tmp_path / "of mine")
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="is a file"):
         create_run("digits", tmp_path / "file")
