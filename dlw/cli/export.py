@@ -72,7 +72,9 @@ def export_cli(
     if as_json:
         emit(result.to_json())
     else:
-        _draw(result)
+        tell(str(result))
+        if not quiet:
+            _say_next(result)
 
 
 def _number(option: str, text: str | None) -> float | None:
@@ -82,9 +84,8 @@ def _number(option: str, text: str | None) -> float | None:
         raise UsageError(f"{option} {text}: expected a number such as 1e-4") from None
 
 
-def _draw(result: Exported) -> None:
-    """Say where the bundle is and how well it agrees."""
-    tell(str(result))
+def _say_next(result: Exported) -> None:
+    """Say what can be done with the bundle."""
     bundle = shlex.quote(str(result.folder))
     if result.is_opened_again:
         say(f"next:\n  dlw predict {bundle} INPUT...\n  dlw benchmark {bundle}")

@@ -191,7 +191,8 @@ def new_cli(
         tell(text.rstrip())
         return
     _write_new(out, text)
-    say(f"wrote {out}\nnext:\n  dlw train {shlex.quote(str(out))} --dry-run\n  dlw train {shlex.quote(str(out))}")
+    if not quiet:
+        say(f"wrote {out}\nnext:\n  dlw train {shlex.quote(str(out))} --dry-run\n  dlw train {shlex.quote(str(out))}")
 
 
 @recipe_app.command("copy", cls=PlainCommand)

@@ -51,10 +51,12 @@ def sweep_cli(
         emit(result.to_json())
     else:
         _draw(result)
+        if not quiet:
+            _say_next(result)
 
 
 def _draw(result: SweepResult) -> None:
-    """Show every trial, the best first, what mattered, and which commands come next."""
+    """Show every trial, the best first, and what mattered."""
     keys = sorted({key for row in result.trials for key in row.params})
     sign = -1 if result.is_higher_better else 1
     rows = table("trial", "state", result.monitor, *keys, "seconds", "", numeric=("trial", "seconds"))
@@ -67,8 +69,12 @@ def _draw(result: SweepResult) -> None:
         tell("importance  " + "  ".join(f"{key} {share:.0%}" for key, share in result.importance.items()))
     if result.best is None:
         tell("no trial was completed")
+
+
+def _say_next(result: SweepResult) -> None:
+    """Say which commands come next, if a trial was completed."""
+    if result.best is None or result.recipe is None:
         return
-    assert result.recipe is not None
     run = Path(result.folder) / "trials" / str(result.best.number)
     say(f"next:\n  dlw train {shlex.quote(result.recipe)}")
     if run.is_dir():

@@ -99,6 +99,8 @@ def train_cli(
         )
     if is_first():
         emit(result.to_json()) if as_json else _draw_dry_run(result) if dry_run else _draw(result)
+        if not (as_json or dry_run or quiet):
+            _say_next(result)
 
 
 def _run_to_resume(recipe: str | None, resume: str | None, out: Path | None) -> Path | None:
@@ -124,7 +126,7 @@ def _run_to_resume(recipe: str | None, resume: str | None, out: Path | None) -> 
 
 
 def _draw(result: TrainResult) -> None:
-    """Say what was reached and which commands come next."""
+    """Say what was reached."""
     from dlw.cli.screen import add_row, draw, table
 
     rows = table("", "")
@@ -138,6 +140,10 @@ def _draw(result: TrainResult) -> None:
     add_row(rows, "speed", f"{result.samples_per_second:,.0f} rows/s on {result.hardware}")
     add_row(rows, "run", result.run)
     draw(rows)
+
+
+def _say_next(result: TrainResult) -> None:
+    """Say which commands come next."""
     run = shlex.quote(result.run)
     say(f"next:\n  dlw evaluate {run}\n  dlw predict {run} INPUT...\n  dlw export {run}")
 

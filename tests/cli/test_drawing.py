@@ -56,6 +56,16 @@ def test_train_ends_with_the_next_commands(capsys: pytest.CaptureFixture[str], t
     assert len(re.findall(r"^step \d/6  loss", told.err, re.MULTILINE)) == 2
 
 
+def test_quiet_says_no_next_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["train", "penguins.yaml", "--out", str(tmp_path / "r"), "--quiet"]) == 0
+    assert run(["export", str(tmp_path / "r"), "--format", "safetensors", "-q"]) == 0
+    assert run(["recipe", "new", str(DATA), "--target", "species", "-o", str(tmp_path / "r.yaml"), "-q"]) == 0
+    told = capsys.readouterr()
+    assert "trained  6 steps" in told.out
+    assert "next:" not in told.err
+    assert "dlw " not in told.err
+
+
 def test_dry_run_keeps_nothing(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     assert run(["train", "penguins.yaml", "--dry-run"]) == 0
