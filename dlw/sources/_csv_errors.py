@@ -17,7 +17,7 @@ def check_encoding(path: Path, encoding: str) -> None:
     with path.open("rb") as file:
         start = file.read(4096)
     if not start.strip():
-        raise DataError(f"{path}: the file is empty: 0 rows found, a header and at least 2 rows needed")
+        raise DataError(f"{path}: the file is empty: 0 rows found, a header and rows are needed")
     if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -56,7 +56,7 @@ def test_text_in_one_file_is_text_in_all(tmp_path: Path) -> None:
         ("a,b\n1,2\n3\n", r":3: 1 cells where the header has 2: '3'"),
         ('a,b\n"x\ny",2\n3,4,5\n', r":4: 3 cells where the header has 2"),
         ('a,b\n1,2\n"3,4\n5,6\n', r":3: .*quote"),
-        ("", "the file is empty: 0 rows found"),
+        ("", "the file is empty: 0 rows found, a header and rows are needed"),
         ("a,b,a\n1,2,3\n", "duplicate column names: 'a' in columns 1, 3"),
         (b"a,b\nK\xf6ln,1\n", r"byte 5: 0xf6 is not utf-8 text; name the file's encoding, such as `encoding: latin-1`"),
         ("a,b\n1,ü".encode()[:-1], "byte 6: 0xc3 is not utf-8 text"),
