@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from dlw.errors import UsageError
+from dlw.errors import DataError, UsageError
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
 from dlw.sources._files import MEDIA
@@ -39,6 +40,17 @@ def asked_rows(
     if text:
         yield from texts(text, "--text", str(only), at_once)
     yield from read_pieces(inputs, Reading(kind, column, source, at_once, only), listener)
+
+
+@contextmanager
+def named(piece: Piece) -> Iterator[None]:
+    """Name the table that a DataError is about, one of several perhaps."""
+    try:
+        yield
+    except DataError as error:
+        if piece.start is None:
+            raise
+        raise DataError(f"{piece.files[0]}: {error}") from error
 
 
 def only_text(fitted: Fitted) -> str | None:

@@ -19,7 +19,7 @@ from dlw.recipe.schema import Block
 from dlw.runs.disk import write_json
 from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs._answers import encoded_for
-from dlw.verbs._asked import asked_rows
+from dlw.verbs._asked import asked_rows, named
 from dlw.verbs._bundle import is_bundle
 from dlw.verbs._intervals import resample
 from dlw.verbs._judged import OTHER_ROWS, laid_out, refuse_kind, tables_of
@@ -95,7 +95,8 @@ def explain_rows(
     source = trained.recipe.data.source
     bad = 0
     for piece in asked_rows(trained.fitted, source if isinstance(source, Block) else None, inputs, text, listener):
-        encoded = trained.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
+        with named(piece):
+            encoded = trained.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
         for row, _, reason in encoded.bad:
             listener.warn(f"no reasons for {piece.files[row]}, row {piece.row(row)}: {reason}")
         bad += len(encoded.bad)

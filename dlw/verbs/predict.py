@@ -15,7 +15,7 @@ from dlw.progress import Listener, Silent
 from dlw.sources._files import MEDIA, walk
 from dlw.specs import Arrays
 from dlw.verbs import _tiles
-from dlw.verbs._asked import asked_rows, name_of
+from dlw.verbs._asked import asked_rows, name_of, named
 from dlw.verbs._bundle import Answerer, open_target
 from dlw.verbs._forecasts import are_forecasts, in_steps, told_apart
 from dlw.verbs._inputs import refuse_overwriting
@@ -219,8 +219,9 @@ def _answer_piece(
     listener: Listener,
     is_tiled: bool,
 ) -> None:
-    kept = _kept_columns(piece.table, answerer, keep)
-    encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
+    with named(piece):
+        kept = _kept_columns(piece.table, answerer, keep)
+        encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
     collected.bad += [BadRow(piece.files[row], piece.row(row), reason) for row, column, reason in encoded.bad]
     rows = encoded.rows
     if not len(rows):

@@ -107,8 +107,11 @@ def test_answers_do_not_depend_on_company(folder: Path, bundle: Path, tmp_path: 
 def test_missing_column_is_named_with_the_nearest(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wages,town\n30,1,Graz\n")
-    with pytest.raises(DataError, match="missing column: wage; did you mean wages"):
-        predict(bundle, [str(path)])
+    whole = str(small_runs.people(tmp_path, 9))
+    with pytest.raises(DataError, match=r"rows\.csv: missing column: wage; did you mean wages"):
+        predict(bundle, [whole, str(path)])
+    with pytest.raises(DataError, match=r"rows\.csv: no column 'id' to keep"):
+        predict(bundle, [whole, str(path)], keep=["id"])
 
 
 @pytest.mark.withstands("bad inputs", case="D11")
