@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlw.metrics._rouge import f_measures
+from dlw.metrics import _rouge
 from dlw.specs import Outcome
 
 KINDS = ("texts",)
@@ -14,4 +14,9 @@ NEEDS = ("rouge_score", "text")
 
 def per_row(outcome: Outcome) -> np.ndarray:
     """Return the score of each row, float64 [N]."""
-    return f_measures(outcome, "rouge2")
+    return _rouge.f_measures(outcome, "rouge2")
+
+
+def signature() -> str:
+    """Return the version of rouge-score, and which texts are read otherwise."""
+    return _rouge.signature()
