@@ -185,16 +185,13 @@ class Reader:
 
         A word is taken with the space before it; of a character cut into bytes, the first byte counts.
         """
-        counts = [0] * self.size
-        for token, place in self._tokenizer.get_vocab(with_added_tokens=True).items():
-            counts[place + 1] = _first_bytes(token) if self._is_byte_level else len(token.removeprefix(CONTINUED))
-        if not self._is_byte_level and self.decode([np.array([self.marks.get("unknown", 1)] * 2)])[0].count(" "):
-            for token, place in self._tokenizer.get_vocab(with_added_tokens=True).items():
-                counts[place + 1] += not token.startswith(CONTINUED)
-        for name in ("start", "end"):
-            if name in self.marks:
-                counts[self.marks[name]] = 0
-        return counts
+        if self._is_byte_level:
+            return [_first_bytes(token) for token in self.tokens]
+        is_spaced = " " in self.decode([np.array([self.marks.get("unknown", 1)] * 2)])[0]
+        return [
+            len(token.removeprefix(CONTINUED)) + (is_spaced and not token.startswith(CONTINUED)) if token else 0
+            for token in self.tokens
+        ]
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
@@ -202,7 +199,7 @@ class Reader:
         found = [""] * self.size
         for token, place in self._tokenizer.get_vocab(with_added_tokens=True).items():
             found[place + 1] = token
-        for name in ("start", "end"):
+        for name in KNOWN_NAMES:
             if name in self.marks:
                 found[self.marks[name]] = ""
         return tuple(found)
