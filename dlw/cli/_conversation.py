@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def converse(
-    target: Path, texts: Sequence[str], sets: Sequence[str], threads: int | None, *, is_asked: bool, is_alone: bool
+    target: Path,
+    texts: Sequence[str],
+    sets: Sequence[str],
+    threads: int | None,
+    is_quiet: bool,
+    *,
+    is_asked: bool,
+    is_alone: bool,
 ) -> bool:
     """Hold a conversation where one `is_asked` for, or show the writing of one text on a terminal; False if neither.
 
@@ -25,19 +32,19 @@ def converse(
         return False
     if is_asked and (texts or not is_alone):
         raise UsageError("--interactive reads what you type: leave out INPUT, --text and options of other answers")
+    from dlw.cli.terminal import Terminal
     from dlw.verbs.chat import Correspondent
 
-    other = Correspondent(target, sets, threads)
-    if not other.is_writing:
-        if is_asked:
+    with Terminal(is_quiet) as listener:
+        other = Correspondent(target, sets, threads, listener)
+        if is_asked and not other.is_writing:
             raise UsageError(f"{target}: its network does not write texts; give files to answer for")
-        return False
-    if is_asked:
-        _talk(other)
-    else:
-        flow(texts[0] if other.is_continuing else "")
-        _show(other, texts[0])
-    return True
+        if is_asked:
+            _talk(other)
+        elif other.is_writing:
+            flow(texts[0] if other.is_continuing else "")
+            _show(other, texts[0])
+    return other.is_writing
 
 
 def _talk(other: Correspondent) -> None:

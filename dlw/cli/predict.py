@@ -106,10 +106,9 @@ def predict_cli(
     if processes := several(devices):
         raise typer.Exit(run_together(context.obj, processes, reads_stdin=interactive or "-" in (inputs or ())))
     add_code(code)
-    text = readable(text)
-    number = whole("--threads", threads)
+    text, number = readable(text), whole("--threads", threads)
     beside = (inputs, output, keep, draws, index, tiled, explain, as_json)
-    if converse(target, text, sets or (), number, is_asked=interactive, is_alone=not any(beside)):
+    if converse(target, text, sets or (), number, quiet, is_asked=interactive, is_alone=not any(beside)):
         return
     refuse_stdin(inputs or (), explain)
     with Terminal(quiet) as listener, together(listener) as team:

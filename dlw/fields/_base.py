@@ -23,7 +23,8 @@ from dlw.specs import FieldSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Role = Literal["input", "target"]
+Role = Literal["input", "target", "prompt"]
+"""What a column is for; a prompt is an input that a network goes on with: what matters is its end."""
 State = dict[str, Any]
 """What a field learned from the training split: JSON-able, stored in fields.json.
 

@@ -54,12 +54,16 @@ class Messages:
         if len(set(said)) < 2:
             raise DataError(f"column {self.name}: holds fewer than two different messages; there is nothing to learn")
         content = train("bpe", said, self.settings.vocabulary, 1, self.settings.lowercase)
-        longest = max(len(ids) for ids in self._ids(reader(content), rows))
+        longest = max(len(ids) for ids, _ in self._ids(reader(content), rows))
         return {"tokenizer": content, "longest": max(1, longest)}
 
     def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:
         """Turn conversations into ids, int32 [N, T], 0 after the end."""
-        return Encoded(stack(self._ids(reader(state["tokenizer"]), self._read(values)), KIND, "int32"), {})
+        found = self._ids(reader(state["tokenizer"]), self._read(values))
+        num_cut = sum(is_cut for _, is_cut in found)
+        most = f"the last {self.settings.max_length} steps"
+        note = f"column {self.name}: {num_cut} of {len(found)} conversations are cut to max_length, {most}"
+        return Encoded(stack([ids for ids, _ in found], KIND, "int32"), {}, (note,) if num_cut else ())
 
     def decode(self, array: np.ndarray, state: State) -> list[Any]:
         """Turn ids [N, T] into conversations; into the text that they say where a row does not begin with a role."""
@@ -91,17 +95,23 @@ class Messages:
             KIND, (state["longest"],), "int32", (self.name,), (size,), statistics=statistics, is_ragged=True
         )
 
-    def _ids(self, made: Reader, rows: list[Turns]) -> list[np.ndarray]:
-        """Return the ids of each row: as many of its last turns as fit, of the very last one what fits."""
+    def _ids(self, made: Reader, rows: list[Turns]) -> list[tuple[np.ndarray, bool]]:
+        """Return the ids of each row, as many of its last turns as fit, of the very last one what fits, and whether it
+        was cut."""
         most, end = self.settings.max_length, made.marks["end"]
         said = iter(made.encode([content for turns in rows for _, content in turns], most - 2, is_framed=False))
         found = []
         for turns in rows:
-            parts = [np.array([made.size + ROLES.index(role), *next(said)[0], end], np.int32) for role, _ in turns]
+            contents = [next(said) for _ in turns]
+            parts = [
+                np.array([made.size + ROLES.index(role), *ids, end], np.int32)
+                for (role, _), (ids, _) in zip(turns, contents, strict=True)
+            ]
             steps_after = np.cumsum([len(part) for part in reversed(parts)])
             num_kept = int(np.searchsorted(steps_after, most, side="right"))
             kept = parts[len(parts) - num_kept :]
-            found.append(np.concatenate(kept) if kept else np.zeros(0, np.int32))
+            is_cut = num_kept < len(parts) or any(is_short for _, is_short in contents)
+            found.append((np.concatenate(kept) if kept else np.zeros(0, np.int32), is_cut))
         return found
 
     def _read(self, values: pa.ChunkedArray) -> list[Turns]:

@@ -5,7 +5,8 @@ int32 [steps] per row. A missing text is an empty one; as a target it is a row w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -66,7 +67,9 @@ class Settings(FieldSettings):
         description="Of a target: count which tokens follow one another in training, so many in a row, for tasks that "
         "search with a language model.",
     )
-    max_length: int = Field(512, ge=1, le=2**20, description="Steps that are kept; longer texts are cut behind them.")
+    max_length: int = Field(
+        512, ge=1, le=2**20, description="Steps that are kept: the first ones, but the last of a prompt to go on with."
+    )
     frame: bool | None = Field(
         None,
         description="Add what the template of a tokenizer.json puts around a text; default: to inputs, but to none "
@@ -158,7 +161,7 @@ class Text:
             bad = {row: f"target {self.name} is missing" for row, text in enumerate(texts) if text is None}
             rows = [rows[row][:0] if row in bad else rows[row] for row in range(len(rows))]
         num_cut = sum(is_cut for _, is_cut in found)
-        most = self.settings.max_length
+        most = f"{'the last ' if self.role == 'prompt' else ''}{self.settings.max_length}"
         note = f"column {self.name}: {num_cut} of {len(rows)} texts are cut to max_length, {most} steps"
         return Encoded(stack(rows, KIND, "int32"), bad, (note,) if num_cut else ())
 
@@ -168,7 +171,7 @@ class Text:
             return [None] * len(array)
         rows = [row[:length] for row, length in zip(array, lengths(array, KIND), strict=True)]
         texts = reader(state["tokenizer"]).decode(rows)
-        if self.role == "input":
+        if self.role != "target":
             return list(texts)
         return [text if len(row) else None for text, row in zip(texts, rows, strict=True)]
 
@@ -209,9 +212,17 @@ class Text:
         kept = [text[:limit] for text in texts]
         return train(options.tokenizer, kept, options.vocabulary, options.min_count or 1, options.lowercase)
 
-    def _ids(self, made: Reader, texts: list[str]) -> Any:
-        is_framed = self.role == "input" if self.settings.frame is None else self.settings.frame
-        return made.encode(texts, self.settings.max_length, is_framed=is_framed)
+    def _ids(self, made: Reader, texts: list[str]) -> Iterator[tuple[np.ndarray, bool]]:
+        """Yield the ids of each text, of a prompt the last ones, and whether it was cut."""
+        most = self.settings.max_length
+        is_framed = self.role != "target" if self.settings.frame is None else self.settings.frame
+        if self.role != "prompt":
+            yield from made.encode(texts, most, is_framed=is_framed)
+            return
+        limit = most * CHARACTERS_PER_STEP
+        found = made.encode([text[-limit:] for text in texts], sys.maxsize, is_framed=is_framed)
+        for text, (ids, _) in zip(texts, found, strict=True):
+            yield ids[-most:], len(ids) > most or len(text) > limit
 
     def _read(self, values: pa.ChunkedArray) -> list[str | None]:
         """Return the text of each row, None where missing; bytes that are no text read as U+FFFD."""

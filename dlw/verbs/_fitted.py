@@ -157,6 +157,12 @@ class Fitted:
         groups = (*self.inputs.values(), *(() if self.own_target else (self.target,)))
         return sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in groups)
 
+    @cached_property
+    def prompted(self) -> Fitted:
+        """The same for texts that a network goes on with, where it is asked for: of one too long the end is kept."""
+        columns = (replace(one, role="prompt") if one.name == self.own_target else one for one in self.columns)
+        return replace(self, columns=tuple(columns))
+
     def to_json(self) -> dict[str, Any]:
         """Return fields.json; `from_json` restores an equal value."""
         columns = [
@@ -176,7 +182,8 @@ class Fitted:
         return cls(columns, tuple(data["known"]), data.get("own_target"))
 
     def _used(self, role: Role) -> tuple[Column, ...]:
-        return tuple(column for column in self.columns if column.role == role and not column.is_dropped)
+        is_target = role == "target"
+        return tuple(one for one in self.columns if (one.role == "target") == is_target and not one.is_dropped)
 
     def _pack(self, arrays: Arrays, with_target: bool) -> Arrays:
         inputs = {column.name: column.spec for column in self._used("input")}

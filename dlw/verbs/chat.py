@@ -50,7 +50,7 @@ class Correspondent:
         if len(columns) != 1:
             raise UsageError(f"this network reads {', '.join(columns)}: give a table that has them")
         table = pa.table({columns[0]: pa.array([value])})
-        encoded = self._scribe.fitted.encode(table, with_target=False, listener=self._listener, max_bad=0.0)
+        encoded = self._scribe.fitted.prompted.encode(table, with_target=False, listener=self._listener, max_bad=0.0)
         said = ""
         number, self._num_written = self._num_written, self._num_written + 1
         for piece in self._scribe.stream(encoded.arrays, number):

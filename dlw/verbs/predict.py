@@ -221,7 +221,7 @@ def _answer_piece(
 ) -> None:
     with named(piece):
         kept = _kept_columns(piece.table, answerer, keep)
-        encoded = answerer.fitted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
+        encoded = answerer.fitted.prompted.encode(piece.table, with_target=False, listener=listener, max_bad=None)
     collected.bad += [BadRow(piece.files[row], piece.row(row), reason) for row, column, reason in encoded.bad]
     rows = encoded.rows
     if not len(rows):

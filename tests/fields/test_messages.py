@@ -36,8 +36,13 @@ def test_of_a_long_talk_the_last_turns_stay() -> None:
     field = messages.build(messages.Settings(max_length=12), "talk", "input")
     values = pa.chunked_array([[TALK * 5, TALK]])
     state = field.fit(values)
-    assert field.decode(field.encode(values, state).array, state)[0][-1] == TALK[-1]
-    assert field.encode(values, state).array.shape[1] <= 12
+    encoded = field.encode(values, state)
+    assert field.decode(encoded.array, state)[0][-1] == TALK[-1]
+    assert encoded.array.shape[1] <= 12
+    assert encoded.notes == ("column talk: 1 of 2 conversations are cut to max_length, the last 12 steps",)
+    said = pa.chunked_array([[TALK[:1], [{"role": "user", "content": "hi you " * 9}]]])
+    assert [note[:18] for note in field.encode(said, state).notes] == ["column talk: 1 of "]
+    assert field.encode(said.slice(0, 1), state).notes == ()
 
 
 @pytest.mark.parametrize(

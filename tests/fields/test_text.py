@@ -124,6 +124,15 @@ def test_long_texts_are_cut_and_told_once() -> None:
     assert made.spec(state).shape == (3,)
 
 
+def test_of_a_long_prompt_the_end_stays() -> None:
+    """Also where it is far longer than what is read of a text that is kept from its beginning."""
+    state = field(tokenizer="words").fit(column(*TEXTS))
+    made = field("prompt", tokenizer="words", max_length=3)
+    encoded = made.encode(column("the cat sat on the mat", "the dog", "the " * 500 + "cat sat on the mat"), state)
+    assert made.decode(encoded.array, state) == ["on the mat", "the dog", "on the mat"]
+    assert encoded.notes == ("column note: 2 of 3 texts are cut to max_length, the last 3 steps",)
+
+
 def test_a_missing_target_is_a_bad_row_and_a_missing_input_is_empty() -> None:
     made = field("target")
     encoded = made.encode(column("the cat", None), made.fit(column(*TEXTS)))

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,7 @@ from dlw.verbs.chat import Correspondent
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
 from dlw.verbs.predict import predict
+from tests.heard import Heard
 from tests.verbs.small_runs import lines, trained
 
 RECIPE = """\
@@ -116,6 +118,23 @@ def test_a_text_comes_piece_by_piece(run: Path) -> None:
     assert len([piece for piece in pieces if piece]) > 3
     stopped = list(Correspondent(run, ["stop=[da]"]).write("ab"))
     assert "".join(stopped) == whole.partition("da")[0]
+
+
+def test_a_prompt_that_is_too_long_is_continued_from_its_end(run: Path, tmp_path: Path) -> None:
+    """In a table, in a conversation and on the command line, with a warning."""
+    short = copytree(run, tmp_path / "run")
+    fields = json.loads((short / "fields.json").read_text())
+    fields["columns"][0]["settings"]["max_length"] = 4
+    (short / "fields.json").write_text(json.dumps(fields))
+    heard, told = Heard(), "column text: 1 of 1 texts are cut to max_length, the last 4 steps"
+    wanted = predict(run, text=["abcd"]).columns["written"]
+    assert predict(short, text=["bcdabcdabcd"], listener=heard).columns["written"] == wanted
+    assert ["".join(Correspondent(short, listener=heard).write("bcdabcdabcd"))] == wanted
+    assert heard.warnings == [told, told]
+    command = [sys.executable, "-m", "dlw", "predict", str(short), "--interactive"]
+    talk = subprocess.run(command, input="bcdabcdabcd\n\n", capture_output=True, text=True, check=True)
+    assert talk.stdout.strip() == wanted[0]
+    assert told in talk.stderr
 
 
 class Counting:
