@@ -39,8 +39,9 @@ def measure(
     targets: Sequence[Path], batch_sizes: Sequence[int], threads: int | None, code: Sequence[Path]
 ) -> list[dict[str, Any]]:
     """Return for each target `cold_start_seconds` and `cold_start_cpu_seconds` (medians), `peak_memory_bytes`,
-    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), and for each batch size of
-    `latency` the milliseconds `p50`, `p95`, `p99` of a call, or of `tokens_per_second` the speed of writing."""
+    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), `beams`, and for each
+    batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, or of `tokens_per_second` the speed of
+    writing."""
     with ExitStack() as stack:
         workers, results = [], []
         for target in targets:
@@ -166,21 +167,22 @@ def call_seconds(call: Callable[[], object], turns: int = 1, is_warm: bool = Fal
 
 
 def writing_speed(answerer: Answerer, rows: int) -> float:
-    """Return tokens per second, over all of some rows that are written side by side, none of which ends early."""
+    """Return tokens per second, over all of some rows that are written side by side as the task writes, none of which
+    ends early; of a beam search the best text's tokens count."""
     import numpy as np
 
-    from dlw.search import stream
+    from dlw.search import write
     from dlw.verbs._writing import Scribe
 
     assert answerer.writer is not None
     scribe = Scribe(answerer.task, answerer.fitted, answerer.writer)
     inputs = random_rows(answerer.fitted.inputs, rows)
-    prompt_BT = np.full((rows, 1), answerer.task.output.end, np.int32)
-    style = replace(scribe.style, max_tokens=WRITTEN_TOKENS, beams=1)
+    prompts = [np.array([answerer.task.output.end], np.int32)] * rows
+    style = replace(scribe.style, max_tokens=WRITTEN_TOKENS)
     banned = (*answerer.task.banned, answerer.task.output.end)
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < MEASURE_SECONDS:
-        count += sum(len(token_B) for token_B in stream(answerer.writer, inputs, prompt_BT, style, banned, range(rows)))
+        count += sum(map(len, write(answerer.writer, inputs, prompts, style, banned)))
     return count / (time.perf_counter() - start)
 
 
@@ -204,6 +206,7 @@ def _open(request: Mapping[str, Any]) -> tuple[Answerer, dict[str, Any]]:
         "imports_torch": "torch" in sys.modules,
         "sound_seconds": sum(seconds_of(s)[0] for s in answerer.fitted.inputs.values() if s.kind == "sound"),
         "is_written": answerer.writer is not None,
+        "beams": answerer.task.writing.beams if answerer.task.writing else 1,
         "latency": {},
         "tokens_per_second": {},
     }

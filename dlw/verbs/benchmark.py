@@ -151,6 +151,7 @@ def _alone(
         f"answers come from {'torch' if found['imports_torch'] else 'the runtime of ' + found['format']}"
         + ("" if found["imports_torch"] else ", torch is not imported"),
         f"writing: {_answer_speed.WRITTEN_TOKENS} tokens after an empty prompt, with the cache, none ending early"
+        + (f", by a beam search of width {found['beams']}" if found["beams"] > 1 else "")
         if found["tokens_per_second"]
         else "throughput is batch size over p50",
     ]

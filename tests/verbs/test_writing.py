@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -24,6 +25,7 @@ from dlw.progress import Silent
 from dlw.search import State, Writer
 from dlw.specs import Arrays
 from dlw.tasks import language_modeling
+from dlw.verbs._answer_speed import writing_speed
 from dlw.verbs._bundle import open_target
 from dlw.verbs._fitted import Column, Fitted
 from dlw.verbs._style import restyled
@@ -138,13 +140,15 @@ def test_a_prompt_that_is_too_long_is_continued_from_its_end(run: Path, tmp_path
 
 
 class Counting:
-    """A writer that counts its steps."""
+    """A writer that counts its steps, and the rows of the largest."""
 
     def __init__(self, writer: Writer) -> None:
-        self.begin, self._step, self.steps = writer.begin, writer.step, 0
+        self.begin, self._step = writer.begin, writer.step
+        self.steps = self.most_rows = 0
 
     def step(self, token_BT: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         self.steps += 1
+        self.most_rows = max(self.most_rows, len(token_BT))
         return self._step(token_BT, state)
 
 
@@ -226,6 +230,15 @@ def test_the_speed_of_writing_is_measured(run: Path) -> None:
     figures = {figure.name: figure.value for figure in benchmark(run, batch_sizes=[2]).figures}
     assert figures["writing, 2 side by side"] > 50
     assert "batch 2: p50" not in figures
+
+
+def test_the_speed_is_that_of_the_search_that_writes(run: Path) -> None:
+    """A network is asked for all beams of all rows."""
+    answerer = restyled(open_target(run), ["beams=3"])
+    assert answerer.writer is not None
+    counting = Counting(answerer.writer)
+    assert writing_speed(replace(answerer, writer=counting), 2) > 0
+    assert counting.most_rows == 6
 
 
 def test_nothing_is_put_around_a_text_that_is_continued(tmp_path: Path) -> None:
