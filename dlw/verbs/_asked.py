@@ -38,7 +38,7 @@ def asked_rows(
     if text and only is None:
         raise UsageError("--text is for models that read one text and nothing else; give a table")
     if text:
-        yield from texts(text, "--text", str(only), at_once)
+        yield from texts(text, "text", str(only), at_once)
     yield from read_pieces(inputs, Reading(kind, column, source, at_once, only), listener)
 
 

@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_texts_of_the_command_line_are_answered(run: Path) -> None:
     found = predict(run, text=["the cat sat good", "a mat bad", ""])
     assert found.columns["label"][:2] == ["yes", "no"]
-    assert found.columns["file"] == ["--text"] * 3
+    assert found.columns["file"] == ["text"] * 3
 
 
 @pytest.mark.parametrize("source", ["reviews", "{type: text_folder, path: reviews, encoding: latin-1}"])
