@@ -46,7 +46,7 @@ def benchmark(
     earlier = read(against) if against else None
     busy = _machine.busy_share()
     if busy > _machine.BUSY:
-        listener.warn(f"other programs keep {busy:.0%} of the processor busy: the figures will be too low")
+        listener.warn(f"other programs keep {busy:.0%} of the processor busy: all will be slower than this machine can")
     trials: list[Trial] = []
     if kind == "recipe":
         figures, notes = _training(targets[0], sets, listener, is_sandboxed)
