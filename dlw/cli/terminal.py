@@ -56,14 +56,18 @@ class Terminal:
             caution("warning", text)
 
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
-        """Move the bar; where there is none, print a line every ten seconds. Each validation is a line anywhere."""
+        """Move the bar; where there is none, print a line every ten seconds, and the last of a stage that had any.
+
+        Each validation is a line anywhere.
+        """
         if self._is_quiet:
             return
         if stage == "validation":
             self._validation(f"step {done:>{len(str(total))}}/{total}  {_validated(values)}", done == total)
         elif self._has_bar:
             self._move_bar(stage, done, total, values)
-        elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
+        elif time.monotonic() - self._last_line >= _PLAIN_SECONDS or (done == total and stage == self._stage):
+            self._stage = "" if done == total else stage
             say(f"{stage} {done}/{total}  {_figures(_of_stage(stage, values))}".rstrip())
             self._last_line = time.monotonic()
 

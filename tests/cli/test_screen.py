@@ -64,6 +64,19 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(
     assert "train 9/100  loss 0.5\n" in told.err
 
 
+def test_a_counter_that_was_shown_is_shown_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    with Terminal() as listener:
+        listener.progress("encoding", 5, 5, {})
+        now += 60.0
+        for done in (0, 20, 40, 40):
+            listener.progress("answers", done, 40, {})
+    assert capsys.readouterr().err == "answers 0/40\nanswers 40/40\n"
+
+
 def test_each_validation_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Terminal() as listener:
         listener.progress(
