@@ -30,7 +30,10 @@ Sandbox = Annotated[
 Devices = Annotated[
     str | None, typer.Option("--devices", metavar="N", help="Share the work among N processes, each on its own device.")
 ]
-Threads = Annotated[str | None, typer.Option("--threads", metavar="N", help="CPU threads [default: all cores].")]
+Threads = Annotated[
+    str | None,
+    typer.Option("--threads", metavar="N", help="CPU threads [default: OMP_NUM_THREADS, or all cores]."),
+]
 
 
 def whole(option: str, text: str | None, low: int = 1, high: int = 1024) -> int | None:

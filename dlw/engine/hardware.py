@@ -40,12 +40,12 @@ class Hardware:
 def prepare(train: Train, place: Place | None = None) -> Hardware:
     """Choose device and precision, set the thread count and tune the allocator of this process.
 
-    Processes of one machine share its cores; each takes a GPU of its own.
+    A process alone heeds OMP_NUM_THREADS. Several on one machine share its cores; each takes a GPU of its own.
     """
     device = _device(train.device)
     if place is not None:
         device = _own_device(train.device, device, place)
-    threads = train.threads or max(1, environment.cores() // (place.local_size if place else 1))
+    threads = train.threads or environment.threads(place.local_size if place else 1)
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     precision = train.precision

@@ -198,7 +198,7 @@ class Train(Section):
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps."
     )
-    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; default all cores.")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; default OMP_NUM_THREADS, or all cores.")
     workers: int = Field(0, ge=0, le=256, description="Loader threads for data that is not resident.")
     shard: bool = Field(False, description="Each of several processes holds a part of the weights (FSDP2), not all.")
     ema_decay: Decay | None = Field(None, description="Average the weights with this decay and use the average.")

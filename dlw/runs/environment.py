@@ -27,6 +27,7 @@ VARIABLES = (
 )
 """Settings of the math libraries that change bits; their values are short words, anything else is not stored."""
 
+MOST_THREADS = 1024
 _WORD = re.compile(r"[A-Za-z0-9_.,:-]{0,64}")
 
 
@@ -97,6 +98,20 @@ def processor(key: str = "model name") -> str:
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def asked_threads() -> int | None:
+    """Return the threads that OMP_NUM_THREADS asks for, None where it is not set to a number of them."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").strip()
+    return int(asked) if asked.isdecimal() and 1 <= int(asked) <= MOST_THREADS else None
+
+
+def threads(processes: int = 1) -> int:
+    """Return how many threads this process is to use, one of so many on this machine.
+
+    Alone, as many as OMP_NUM_THREADS says; for several torchrun sets it by itself, to 1: these share the cores.
+    """
+    return (asked_threads() if processes == 1 else None) or max(1, cores() // processes)
 
 
 def has_fast_bf16(flags: Set[str], vendor: str) -> bool:

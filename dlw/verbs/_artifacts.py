@@ -10,7 +10,7 @@ from pathlib import Path
 from dlw import registry
 from dlw.errors import UsageError
 from dlw.progress import Listener
-from dlw.runs.environment import cores
+from dlw.runs import environment
 from dlw.verbs import _answer_speed
 from dlw.verbs._bundle import is_bundle, open_bundle, read_manifest
 from dlw.verbs._figures import Figure
@@ -37,7 +37,7 @@ def measure(
 ) -> tuple[list[Figure], list[str]]:
     """Return figures and notes of several targets, each named by what it is."""
     names = _names(targets)
-    threads = threads or cores()
+    threads = threads or environment.threads()
     told = ", ".join(map(str, batch_sizes))
     listener.line(f"measuring {', '.join(names)} by turns, batches of {told} rows, {threads} threads each")
     found = _answer_speed.measure(targets, batch_sizes, threads, registry.code_files())

@@ -24,8 +24,7 @@ from dlw.progress import Listener, Silent
 from dlw.ragged import joined, trimmed
 from dlw.recipe.check import settings
 from dlw.recipe.schema import Block
-from dlw.runs import disk
-from dlw.runs.environment import cores
+from dlw.runs import disk, environment
 from dlw.runs.seal import digest_of
 from dlw.search import Writer
 from dlw.specs import TARGET, Arrays, ragged_kinds, rows_at_once
@@ -108,8 +107,8 @@ def open_target(
 ) -> Answerer:
     """Open a run directory or a bundle; raises RunError when it is neither, damaged, or of a newer dlw."""
     if is_bundle(folder):
-        if team and threads is None:
-            threads = max(1, cores() // team.place.local_size)
+        if threads is None:
+            threads = environment.threads(team.place.local_size) if team else environment.asked_threads()
         return replace(open_bundle(folder, threads), team=team)
     from dlw.engine.inference import answer_arrays, rows_a_row
     from dlw.engine.writing import NetworkWriter
