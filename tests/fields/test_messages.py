@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from dlw.errors import DataError
 from dlw.fields import messages
-from dlw.packing import answered
+from dlw.packing import Packing, join, judging_windows
 
 TALK = [{"role": "user", "content": "hi you"}, {"role": "assistant", "content": "ho"}, {"role": "user", "content": "?"}]
 
@@ -26,7 +27,9 @@ def test_each_turn_is_a_role_what_is_said_and_an_end() -> None:
     assert row.tolist().count(end) == 3
     assert (array[2] == 0).all()
     assert array.max() < spec.sizes[0] == len(spec.statistics["characters"])
-    learned = row[1:][answered(row[None, :-1], end, roles)[0]]
+    windows = judging_windows(join([array[:1]], end), Packing(100, 100, 100), end, roles)
+    learned = windows.take(np.arange(len(windows.starts)))[1].ravel()
+    learned = learned[learned > 0]
     assert field.decode(learned[None, :-1], state) == ["ho"]
     assert learned[-1] == end
     assert field.decode(array, state) == [TALK, TALK[:1], []]
