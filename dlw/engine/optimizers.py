@@ -187,10 +187,11 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     x = x / x.norm().clamp(min=1e-7)
     gram, total = x @ x.T, None
     identity = torch.eye(len(x), dtype=x.dtype, device=x.device)
-    for _ in range(steps):
+    for left in reversed(range(steps)):
         polynomial = torch.addmm(gram, gram, gram, beta=b, alpha=c).add_(identity, alpha=a)
         total = polynomial if total is None else polynomial @ total
-        gram = polynomial @ gram @ polynomial
+        if left:
+            gram = polynomial @ gram @ polynomial
     assert total is not None
     x = total @ x
     return x.T if matrix.shape[0] > matrix.shape[1] else x

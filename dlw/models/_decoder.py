@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlw.models._attention import attend, turn
+from dlw.models._dropout import Dropout
 
 if TYPE_CHECKING:
     from dlw.models import encoder_decoder, gpt
@@ -38,7 +39,7 @@ class Layer(nn.Module):
             self.across = Attention(width, settings.heads)
         self.mlp_norm = nn.LayerNorm(width, bias=False)
         self.mlp = FeedForward(width, settings.mlp_ratio, settings.activation)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(
         self,

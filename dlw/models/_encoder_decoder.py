@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from dlw.models._attention import angles
 from dlw.models._copying import Copier
 from dlw.models._decoder import Layer, Seen, within_window
+from dlw.models._dropout import Dropout
 from dlw.models.encoder_decoder import Settings
 from dlw.specs import TARGET, FieldSpec, OutputSpec
 
@@ -29,7 +30,7 @@ class EncoderDecoder(nn.Module):
         self.read_token_VD = None if copies else nn.Parameter(torch.randn(spec.sizes[0], width) * 0.02)
         self.token_VD = nn.Parameter(torch.randn(output.size, width) * 0.02)
         self.read_norm, self.embedded_norm = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.encoder = nn.ModuleList(Layer(settings) for _ in range(settings.depth))
         self.memory_norm = nn.LayerNorm(width, bias=False)
         self.decoder = nn.ModuleList(Layer(settings, has_across=True) for _ in range(settings.depth))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from dlw.models._attention import angles
 from dlw.models._decoder import Layer, Seen, within_window
+from dlw.models._dropout import Dropout
 from dlw.models.gpt import Settings
 from dlw.specs import FieldSpec, OutputSpec
 
@@ -26,7 +27,7 @@ class GPT(nn.Module):
         self.heads, self.head_width = settings.heads, settings.width // settings.heads
         self.token_VD = nn.Parameter(torch.randn(output.size, settings.width) * 0.02)
         self.embedded_norm = nn.LayerNorm(settings.width, bias=False)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.depth))
         self.norm = nn.LayerNorm(settings.width, bias=False)
 
