@@ -27,6 +27,8 @@ DAY_US = 86_400_000_000
 _MISSING = np.iinfo(np.int64).min
 _UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _LONGEST_YEAR_DAYS = 366
+_LEAST_SPREAD = 1e-6
+"""A part that varies by less than this, in days or of a sine, does not vary."""
 _LATEST_US = 253_402_300_800_000_000
 """The end of the year 9999."""
 
@@ -53,11 +55,13 @@ class Timestamp:
         unit = self._unit(values)
         times = self._read(values, unit)
         known = times[times != _MISSING]
-        if len(known) == 0 or known.min() == known.max():
-            return {"dropped": "has no values" if len(known) == 0 else "is the same moment in every row"}
+        if len(known) == 0:
+            return {"dropped": "has no values"}
         origin = int(known.min())
+        if (known.max() - origin) / DAY_US <= _LEAST_SPREAD:
+            return {"dropped": "is the same moment in every row"}
         parts = _parts(known, origin)
-        kept = {part: describe(numbers) for part, numbers in parts.items() if np.ptp(numbers) > 1e-6}
+        kept = {part: describe(numbers) for part, numbers in parts.items() if np.ptp(numbers) > _LEAST_SPREAD}
         return {"unit": unit, "origin_us": origin, "parts": kept}
 
     def encode(self, values: pa.ChunkedArray, state: State) -> Encoded:

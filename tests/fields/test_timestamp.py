@@ -78,3 +78,10 @@ def test_one_moment_is_dropped_and_no_target() -> None:
     assert field().fit(column(HOURS[0], HOURS[0]))["dropped"] == "is the same moment in every row"
     with pytest.raises(DataError, match="a time cannot be a target"):
         timestamp.build(timestamp.Settings(), "when", "target").fit(column(*HOURS))
+
+
+def test_moments_that_are_closer_than_the_parts_tell_are_one_moment() -> None:
+    close = [datetime(2024, 1, 1, microsecond=10 * step) for step in range(3)]
+    state = field().fit(column(*close))
+    assert state == {"dropped": "is the same moment in every row"}
+    assert field().encode(column(*close), state).array.shape == (3, 0)
