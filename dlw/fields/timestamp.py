@@ -6,11 +6,12 @@ vary in the training split (the time of day of plain dates) are left out. Times 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dlw.columns import one_array, to_codes, to_numpy
 from dlw.errors import DataError
@@ -38,6 +39,18 @@ class Settings(FieldSettings):
 
     format: str | None = Field(None, description="strptime format of text that is not ISO 8601, such as %d/%m/%Y.")
     unit: Literal["auto", "s", "ms", "us"] = Field("auto", description="Unit of plain numbers; auto: by their size.")
+
+    @field_validator("format")
+    @classmethod
+    def _is_a_format(cls, value: str | None) -> str | None:
+        try:
+            _microseconds("", value or "%Y")
+        except re.error as error:
+            raise ValueError(f"{value} names a part of the time twice") from error
+        except ValueError as error:
+            if "does not match" not in str(error):  # what an empty text is told where the format is one
+                raise
+        return value
 
 
 @dataclass(frozen=True)

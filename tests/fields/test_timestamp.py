@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from dlw.errors import DataError
 from dlw.fields import timestamp
@@ -85,3 +86,11 @@ def test_moments_that_are_closer_than_the_parts_tell_are_one_moment() -> None:
     state = field().fit(column(*close))
     assert state == {"dropped": "is the same moment in every row"}
     assert field().encode(column(*close), state).array.shape == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "told"), [("%Y%Y", "names a part of the time twice"), ("%Q", "bad directive"), ("%d/%", "stray %")]
+)
+def test_a_format_that_reads_nothing_is_refused(form: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        timestamp.Settings(format=form)
