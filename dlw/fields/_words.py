@@ -38,15 +38,14 @@ def to_words(values: pa.ChunkedArray, name: str) -> tuple[np.ndarray, list[str]]
     return table[np.where(codes < 0, len(raw), codes)], list(places)
 
 
-def declared_words(kind: pa.DataType, values: pa.ChunkedArray) -> list[str] | None:
+def declared_words(values: pa.ChunkedArray) -> list[str] | None:
     """Return the names a column declares in their order (class labels, ordered categories), None if it has none."""
     import pyarrow as pa
 
-    if not (pa.types.is_dictionary(kind) and kind.ordered):
+    if not (pa.types.is_dictionary(values.type) and values.type.ordered):
         return None
-    if not values.num_chunks:
-        return None
-    return list(dict.fromkeys(word(value) for value in values.chunk(0).dictionary.to_pylist()))
+    declared = (chunk.dictionary.to_pylist() for chunk in values.chunks)  # each file's own
+    return list(dict.fromkeys(word(name) for names in declared for name in names))
 
 
 def in_order(words: list[str]) -> list[str]:

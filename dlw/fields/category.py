@@ -57,7 +57,7 @@ class Category:
         """Learn the values."""
         codes, words = to_words(values, self.name)
         counts = dict(zip(words, np.bincount(codes[codes >= 0], minlength=len(words)).tolist(), strict=True))
-        declared = declared_words(values.type, values)
+        declared = declared_words(values)
         state: State = {"held": family(values.type)}
         if self.role == "target":
             labels = declared or in_order(words)

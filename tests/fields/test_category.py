@@ -123,3 +123,15 @@ def test_classes_of_their_own_have_the_same_id_in_every_table() -> None:
 def test_unseen_classes_are_a_matter_of_targets() -> None:
     with pytest.raises(DataError, match="`unseen` is for targets"):
         field("input", unseen="keep")
+
+
+def test_classes_of_every_chunk_are_learned() -> None:
+    parts = [
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, 0, 1]), pa.array(names), ordered=True)
+        for names in (["low", "mid"], ["mid", "high"])
+    ]
+    values = pa.chunked_array(parts)
+    state = field("target").fit(values)
+    assert state["labels"] == ["low", "mid", "high"]
+    assert state["counts"] == [2, 4, 2]
+    assert field("target").encode(values, state).bad == {}
