@@ -69,8 +69,9 @@ class Labels:
         """Turn values into int8 [N, L]."""
         if not state["many"]:
             return Encoded(self._flags(values)[:, None], {})
-        if not self._is_many(family(values.type)):
-            raise DataError(f"column {self.name}: held {state['held']} in training and holds {family(values.type)} now")
+        held = family(values.type)
+        if not self._is_many(held) and held != "nothing":
+            raise DataError(f"column {self.name}: held {state['held']} in training and holds {held} now")
         rows, words, known = self._lists(values)
         places = {text: place for place, text in enumerate(state["labels"])}
         array = np.where(known, 0, -1).astype(np.int8)[:, None].repeat(len(places), axis=1)
@@ -98,7 +99,7 @@ class Labels:
         return FieldSpec(KIND, (len(labels),), "int8", columns, labels=labels, statistics=counts)
 
     def _is_many(self, held: str) -> bool:
-        return held == "lists" or (self.settings.delimiter is not None and held == "text")
+        return held == "lists" or (self.settings.delimiter is not None and held in ("text", "numbers"))
 
     def _flags(self, values: pa.ChunkedArray) -> np.ndarray:
         """Return int8 [N] of a yes/no column."""
@@ -120,8 +121,8 @@ class Labels:
         rows: list[list[int]] = []
         lists = one_array(values).to_pylist()
         for row, items in enumerate(lists):
-            if isinstance(items, str):
-                items = [part.strip() for part in items.split(self.settings.delimiter)]
+            if items is not None and not isinstance(items, list):  # a number is one label
+                items = [part.strip() for part in word(items).split(self.settings.delimiter)]
             for item in items or ():
                 text = word(item) if item is not None else ""
                 if text:

@@ -40,6 +40,7 @@ def test_lists_become_one_column_a_label() -> None:
     encoded = field().encode(column(["b", "new"], None, []), state)
     assert encoded.array.tolist() == [[0, 1], [-1, -1], [0, 0]]
     assert encoded.notes == ("column tags: 1 labels were not learned in training and are ignored",)
+    assert field().encode(column(None), state).array.tolist() == [[-1, -1]]  # of no type, as a table of one row may be
 
 
 def test_text_is_split_at_the_delimiter() -> None:
@@ -68,3 +69,10 @@ def test_another_type_at_prediction_names_both() -> None:
     state = field().fit(column(["a"], ["b"]))
     with pytest.raises(DataError, match="held lists in training and holds text now"):
         field().encode(column("a"), state)
+
+
+def test_a_column_of_single_numbers_is_one_label_each() -> None:
+    made = field(delimiter="|")
+    state = made.fit(column("1|2", "2", "3|1", None))
+    assert made.encode(column(3, 1, None), state).array.tolist() == [[0, 0, 1], [1, 0, 0], [-1, -1, -1]]
+    assert made.encode(column(None), state).array.tolist() == [[-1, -1, -1]]
