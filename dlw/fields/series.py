@@ -133,10 +133,11 @@ class Series:
 
     def _read(self, values: pa.ChunkedArray) -> tuple[list[np.ndarray | None], tuple[str, ...]]:
         """Return steps x channels per row, None where missing, and the channels' names where the cells tell them."""
-        cells: Cells | None = to_cells(values)
+        held = family(values.type)
+        cells = Cells([None] * len(values), (), ()) if held == "nothing" else to_cells(values)
         if cells is None:
             raise DataError(
-                f"column {self.name}: holds {family(values.type)} ({values.type}) where lists of numbers are needed"
+                f"column {self.name}: holds {held} ({values.type}) where lists of numbers are needed"
             )
         if cells.uneven:
             raise DataError(

@@ -86,3 +86,11 @@ def test_bad_rows_are_named_and_infinities_refused() -> None:
     assert "1 steps where every training row had 2" in bad[1]
     with pytest.raises(DataError, match="row 0: channel s: a value is infinite"):
         field.encode(column([[1e39, 2.0]]), state)
+
+
+def test_a_column_of_missing_cells_alone_holds_rows_without_a_series() -> None:
+    field = made()
+    state = field.fit(column([[1.0, 2.0], [3.0, 4.0]]))
+    assert field.encode(column([None]), state).bad == {0: "column s: no series"}
+    with pytest.raises(DataError, match="column s: holds no series in the training split"):
+        field.fit(column([None]))
