@@ -228,6 +228,14 @@ def texts(lines: Sequence[str], name: str, column: str, rows_at_once: int) -> It
         yield Piece(pa.table({column: from_text(part)}), [name] * len(part), start)
 
 
+def _names(column: str, header: str) -> bool:
+    """Tell whether a line is a CSV header with a column."""
+    try:
+        return column in next(csv.reader([header]), ())
+    except csv.Error:  # longer than a cell, or a carriage return within: a text
+        return False
+
+
 def _stdin(stream: BinaryIO, reading: Reading, listener: Listener) -> Iterator[Piece]:
     """Read a CSV or JSON lines table; a file of its own lets the same plug-ins read it.
 
@@ -238,7 +246,7 @@ def _stdin(stream: BinaryIO, reading: Reading, listener: Listener) -> Iterator[P
     if reading.text is not None and not is_json:
         lines = content.decode("utf-8", "replace").removeprefix("\ufeff").removesuffix("\n").split("\n")
         lines = [line.removesuffix("\r") for line in lines] if content else []
-        if not lines or reading.text not in next(csv.reader(lines[:1]), ()):
+        if not lines or not _names(reading.text, lines[0]):
             yield from texts(lines, "stdin", reading.text, reading.rows_at_once)
             return
     with tempfile.TemporaryDirectory(prefix="dlw-stdin-") as folder:

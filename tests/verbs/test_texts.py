@@ -78,6 +78,8 @@ def test_lines_of_stdin_are_texts(run: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert answers(b"id,note\n1,the cat good\n2,a mat bad\n") == wanted
     assert answers(b'{"note": "the cat good"}\n{"note": "a mat bad"}\n') == wanted
     assert len(answers(b"\xed\xa0\x80\x00\xff good\n\n\n")) == 3
+    for no_cells in (b"good good\rgood", b"good " * 30_000):  # which csv refuses
+        assert answers(no_cells + b"\na mat bad\n") == wanted
     with pytest.raises(DataError, match="stdin: has no rows"):
         answers(b"")
 
