@@ -15,6 +15,7 @@ from dlw.errors import UsageError
 from dlw.runs.disk import write_atomic
 from dlw.specs import Arrays, FieldSpec
 from dlw.tasks._base import Task
+from dlw.verbs._asked import FreeNames
 from dlw.verbs._report.html import text
 
 WIDTH, HEIGHT, LEFT, GAP = 720, 120, 64, 26
@@ -26,7 +27,7 @@ class Plots:
     """A folder that gets one SVG per answered row."""
 
     def __init__(self, folder: Path, task: Task, inputs: Mapping[str, FieldSpec]) -> None:
-        self._folder, self._task = folder, task
+        self._folder, self._task, self._names = folder, task, FreeNames()
         wanted = set(task.output.columns)
         found = [name for name, spec in inputs.items() if spec.kind == "series" and wanted <= set(spec.columns)]
         if not found or type(task).layers is Task.layers:
@@ -41,7 +42,7 @@ class Plots:
         channels = self._task.output.columns or self._spec.columns
         order = [self._spec.columns.index(name) for name in channels]
         for name, series_TC, layer in zip(names, arrays[self._group][:, :, order], layers, strict=True):
-            write_atomic(self._folder / f"{name}.svg", svg(channels, series_TC, layer).encode())
+            write_atomic(self._folder / f"{self._names.free(name)}.svg", svg(channels, series_TC, layer).encode())
 
 
 def svg(channels: Sequence[str], series_TC: np.ndarray, layer: np.ndarray) -> str:

@@ -75,9 +75,10 @@ def test_a_bundle_continues_from_the_last_rows_like_the_run(run: Path) -> None:
 
 
 def test_forecasts_and_anomalies_are_plotted(run: Path, tmp_path: Path) -> None:
-    predict(run, [str(run.parent / "waves.csv")], draw=tmp_path)
+    rows = str(run.parent / "waves.csv")
+    predict(run, [rows, rows], draw=tmp_path)
     pages = [ElementTree.fromstring(path.read_bytes()) for path in sorted(tmp_path.glob("*.svg"))]
-    assert len(pages) == 2
+    assert len(pages) == 4, "none takes the name of another"
     assert all(len(page.findall(".//{*}polygon")) == 2 for page in pages), "one range per column"
     gap = np.array([[1.0], [np.nan], [3.0]])
     assert svg(["a<b"], gap, np.array([[0.0], [0.0], [1.0]])).count("<polyline") == 2
