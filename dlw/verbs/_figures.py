@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from dlw import __version__
 from dlw.errors import RequirementError, UsageError
 from dlw.progress import Listener
+from dlw.verbs._scores import finite
 
 FILE_VERSION = 1
 
@@ -70,8 +72,8 @@ class BenchmarkResult:
     trials: list[Trial] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able mapping; `--save` writes the same."""
-        return {"benchmark": FILE_VERSION, "dlw": __version__, **asdict(self)}
+        """Return a JSON-able mapping, null for what is undefined; `--save` writes the same."""
+        return {"benchmark": FILE_VERSION, "dlw": __version__, **finite(asdict(self))}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -81,6 +83,7 @@ def read(path: Path) -> dict[str, Any]:
         figures = {
             Figure(entry["name"], 0.0, "", of=entry.get("of", "")).key: float(entry["value"])
             for entry in data["figures"]
+            if entry["value"] is not None
         }
         return {"kind": data["kind"], "machine": data["machine"], "figures": figures}
     except OSError as error:
@@ -98,13 +101,19 @@ def compared(result: BenchmarkResult, earlier: Mapping[str, Any], path: Path, li
     changes = []
     for figure in result.figures:
         before = earlier["figures"].get(figure.key)
-        if before is None or figure.is_higher_better is None or min(before, figure.value) <= 0:
+        if before is None or not before > 0 or figure.is_higher_better is None:
             continue
-        worse = before / figure.value - 1 if figure.is_higher_better else figure.value / before - 1
-        changes.append(Change(figure.key, before, figure.value, figure.unit, worse))
+        changes.append(Change(figure.key, before, figure.value, figure.unit, _worse(figure, before)))
     if not changes:
         raise UsageError(f"--against {path}: has no figure in common with this measurement")
     return BenchmarkResult(**{**vars(result), "changes": changes})
+
+
+def _worse(figure: Figure, before: float) -> float:
+    """Return the share by which a figure got worse; infinity where it is undefined now, or nothing is left of it."""
+    if math.isnan(figure.value) or (figure.is_higher_better and figure.value <= 0):
+        return math.inf
+    return before / figure.value - 1 if figure.is_higher_better else figure.value / before - 1
 
 
 def require(result: BenchmarkResult, max_regression: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Any:
     ("now", "worse"),
     [
         ({"speed": 89.0}, "speed: 100 before, 89 rows/s now, 12% worse"),
+        ({"speed": 0.0}, "speed: 100 before, 0 rows/s now, inf% worse"),
+        ({"speed": float("nan")}, "speed: 100 before, nan rows/s now, inf% worse"),
         ({"latency": 2.3}, "latency: 2 before, 2.3 ms now, 15% worse"),
         ({"speed": 10.0, "latency": 20.0}, "2 figures are worse by more than 10%"),
     ],
@@ -118,6 +121,8 @@ def test_a_regression_is_named(now: dict[str, float], worse: str, measured: Any,
         benchmark("recipe", against=kept, max_regression=0.1, save=new)
     assert caught.value.exit_code == 9
     assert json.loads(new.read_text())["figures"], "the figures are kept all the same"
+    assert not {"NaN", "Infinity"} & set(re.findall(r"\w+", new.read_text())), "which JSON does not have"
+    benchmark("recipe", against=new)
 
 
 def test_better_or_only_told_figures_pass(measured: Any, tmp_path: Path) -> None:
