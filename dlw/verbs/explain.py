@@ -26,6 +26,7 @@ from dlw.verbs._judged import OTHER_ROWS, laid_out, refuse_kind, tables_of
 from dlw.verbs._network import headline
 from dlw.verbs._reasoning import Reasoner, about, method, parts_of
 from dlw.verbs._reasons import MOST_ROWS, Reasons, RowReason
+from dlw.verbs._scores import finite
 
 if TYPE_CHECKING:
     from dlw.verbs._trained import Trained
@@ -62,10 +63,11 @@ class InputWorth:
     inputs: tuple[Worth, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able mapping."""
+        """Return a JSON-able mapping; what is undefined is null."""
         inputs = [{"name": one.name, "loss": one.value, "low": one.low, "high": one.high} for one in self.inputs]
         told = {"run": self.run, "method": self.method, "split": self.split, "rows": self.rows}
-        return {**told, "metric": self.metric, "score": self.score, "inputs": inputs}
+        found: dict[str, Any] = finite({**told, "metric": self.metric, "score": self.score, "inputs": inputs})
+        return found
 
 
 def explain_rows(

@@ -16,13 +16,13 @@ from PIL import Image
 from dlw.cli.main import run as command_line
 from dlw.engine.inference import Predictor
 from dlw.errors import DataError, UsageError
-from dlw.explainers._base import Map
+from dlw.explainers._base import Map, Worth
 from dlw.specs import FieldSpec
 from dlw.verbs import _trained
 from dlw.verbs._network import build_network
 from dlw.verbs._reason_drawings import drawn
 from dlw.verbs.evaluate import evaluate
-from dlw.verbs.explain import explain_rows, explain_split
+from dlw.verbs.explain import InputWorth, explain_rows, explain_split
 from dlw.verbs.export import export
 from dlw.verbs.train import train
 from tests.heard import Heard
@@ -429,3 +429,9 @@ def test_every_kind_is_drawn(kind: str, found: Map, array: np.ndarray, suffix: s
     assert made[0] == suffix
     assert holds in made[1]
     assert drawn(Map(np.zeros(2)), np.zeros(2), replace(SPEC, kind="number"), (), "why") is None
+
+
+def test_an_undefined_score_is_null_in_json() -> None:
+    worth = InputWorth("run", "permutation", "test", 3, "auroc", float("nan"), (Worth("age", float("nan"), 0.0, 0.1),))
+    assert worth.to_json()["score"] is None
+    assert worth.to_json()["inputs"] == [{"name": "age", "loss": None, "low": 0.0, "high": 0.1}]
