@@ -13,7 +13,7 @@ from dlw.errors import DataError, UsageError
 from dlw.packing import Packing, Windows, join, judging_windows, training_windows
 from dlw.progress import Listener, Silent, size_text
 from dlw.ragged import lengths
-from dlw.shards import ShardedTable
+from dlw.shards import ShardedTable, loaded
 from dlw.specs import INDEX, TARGET, Arrays
 from dlw.verbs._cache import Cache, Encode, encoder
 from dlw.verbs._fitted import ROWS_AT_ONCE, Fitted
@@ -79,15 +79,15 @@ def make_batches(
             raise DataError(f"split {split}: none of its {len(table)} rows can be used")
         return Resident(encoded.arrays, hardware.device, fitted.ragged), encoded.arrays
     workers = recipe.train.workers
+    reader = Reader(fitted, table, data.max_bad, listener)
     if isinstance(table, ShardedTable):
-        reader = Reader(fitted, table, data.max_bad, listener)
         batches = from_disk(reader, hardware, workers)
         assert batches.shards is not None
         num_shards = len(batches.shards.bounds) - 1
         listener.line(f"{told}read from {num_shards:,} shards, rows of {batches.shards.window} mixed at a time")
         return batches, {"table": np.frombuffer(table.digest(), np.uint8)}
     listener.line(told + "streamed")
-    return _from_memory(fitted, table, hardware, workers), {}
+    return _from_memory(reader, hardware, workers), {}
 
 
 def _of_windows(fitted: Fitted, windows: Windows, hardware: Hardware) -> Batches:
@@ -96,23 +96,20 @@ def _of_windows(fitted: Fitted, windows: Windows, hardware: Hardware) -> Batches
     return Streamed(lambda rows: window_arrays(fitted, windows, rows), len(windows.starts), hardware.device, 1)
 
 
-def _from_memory(fitted: Fitted, table: pa.Table, hardware: Hardware, workers: int) -> Batches:
+def _from_memory(reader: Reader, hardware: Hardware, workers: int) -> Batches:
     """Return batches of a table in memory whose encoded rows do not fit beside it."""
     from dlw.engine.batches import Streamed
 
-    def encode(rows: np.ndarray) -> Arrays:
-        chunk = table.take(rows)
-        return fitted.encode(chunk, with_target=True, listener=Silent(), max_bad=0.0).arrays
-
-    steps = _lengths(encode, len(table), fitted.ragged) if fitted.ragged else None
-    at_once = rows_together(fitted)
-    return Streamed(encode, len(table), hardware.device, workers, steps, ragged=fitted.ragged, at_once=at_once)
+    count, ragged, at_once = len(reader.table), reader.fitted.ragged, rows_together(reader.fitted)
+    steps = _lengths(reader.encode, count, ragged) if ragged else None
+    return Streamed(reader.encode, count, hardware.device, workers, steps, ragged=ragged, at_once=at_once)
 
 
 def from_disk(reader: Reader, hardware: Hardware, workers: int) -> Streamed:
     """Return batches of a table on disk."""
     from dlw.engine.batches import Shards, Streamed
 
+    assert isinstance(reader.table, ShardedTable)
     return Streamed(
         reader.encode,
         len(reader.table),
@@ -130,9 +127,9 @@ def rows_together(fitted: Fitted) -> int:
 
 
 class Reader:
-    """Encodes rows of a table on disk, and leaves out those that cannot be used as long as they are few."""
+    """Encodes rows of a table as they are needed, and leaves out those that cannot be used as long as they are few."""
 
-    def __init__(self, fitted: Fitted, table: ShardedTable, max_bad: float, listener: Listener) -> None:
+    def __init__(self, fitted: Fitted, table: pa.Table | ShardedTable, max_bad: float, listener: Listener) -> None:
         self.fitted, self.table, self._listener = fitted, table, listener
         self._most_bad = int(max_bad * len(table))
         self.bad: set[int] = set()
@@ -140,7 +137,7 @@ class Reader:
 
     def encode(self, rows: np.ndarray) -> Arrays:
         """Return the arrays of the rows that can be used, and their places; DataError where too many cannot."""
-        chunk = self.table.take(rows).load()
+        chunk = loaded(self.table.take(rows))
         encoded = self.fitted.encode(chunk, with_target=True, listener=Silent(), max_bad=None)
         for place, _, why in encoded.bad:
             self._note(int(rows[place]), why)
@@ -206,9 +203,10 @@ def _pieces(
 
 
 def _lengths(encode: Callable[[np.ndarray], Arrays], num_rows: int, ragged: Mapping[str, str]) -> np.ndarray:
-    """Return the steps of each row over all ragged groups, int64 [rows], by one pass over the split."""
-    found = []
+    """Return the steps of each row over all ragged groups, int64 [rows], by one pass over the split; none of a row
+    that cannot be used."""
+    found = np.zeros(num_rows, np.int64)
     for rows in np.array_split(np.arange(num_rows), -(-num_rows // ROWS_AT_ONCE)):
         arrays = encode(rows)
-        found.append(np.sum([lengths(arrays[name], kind) for name, kind in ragged.items()], axis=0))
-    return np.concatenate(found)
+        found[rows[arrays[INDEX]]] = np.sum([lengths(arrays[name], kind) for name, kind in ragged.items()], axis=0)
+    return found

@@ -17,6 +17,7 @@ import pytest
 from dlw.errors import DataError, Interrupted, RunError, UsageError
 from dlw.runs.layout import Run
 from dlw.verbs.train import train
+from tests.verbs import small_runs
 from tests.withstood import Tally
 
 RECIPE = """\
@@ -81,6 +82,17 @@ def test_streamed_rows_train_to_the_same_bits(recipe: Path, tmp_path: Path) -> N
     train(recipe, out=tmp_path / "resident")
     train(recipe, out=tmp_path / "streamed", sets=["data.resident=false", "train.workers=2"])
     assert weights(tmp_path / "resident") == weights(tmp_path / "streamed")
+
+
+def test_a_streamed_picture_that_does_not_open_is_left_out(tmp_path: Path) -> None:
+    small_runs.squares(tmp_path)
+    (tmp_path / "07.png").write_bytes(b"no picture")
+    (tmp_path / "squares.yaml").write_text(small_runs.PICTURE_RECIPE)
+    streamed = ["data.resident=false", "data.max_bad=0.1"]
+    train(tmp_path / "squares.yaml", out=tmp_path / "run", sets=streamed)
+    assert "row 7 is left out" in (tmp_path / "run" / "log.txt").read_text()
+    with pytest.raises(DataError, match=r"07\.png.*more than `data\.max_bad` allows"):
+        train(tmp_path / "squares.yaml", out=tmp_path / "strict", sets=[*streamed, "data.max_bad=0"])
 
 
 def test_a_finished_run_has_nothing_left_to_train(recipe: Path, tmp_path: Path) -> None:
