@@ -16,6 +16,7 @@ from dlw.ragged import lengths
 from dlw.shards import ShardedTable, loaded
 from dlw.specs import INDEX, TARGET, Arrays
 from dlw.verbs._cache import Cache, Encode, encoder
+from dlw.verbs._digests import of_rows
 from dlw.verbs._fitted import ROWS_AT_ONCE, Fitted
 from dlw.verbs._memory import budget_bytes
 
@@ -87,7 +88,8 @@ def make_batches(
         listener.line(f"{told}read from {num_shards:,} shards, rows of {batches.shards.window} mixed at a time")
         return batches, {"table": np.frombuffer(table.digest(), np.uint8)}
     listener.line(told + "streamed")
-    return _from_memory(reader, hardware, workers), {}
+    used = table.select([column.name for column in fitted.columns if not column.is_dropped])
+    return _from_memory(reader, hardware, workers), {"table": np.frombuffer(of_rows(used).encode(), np.uint8)}
 
 
 def _of_windows(fitted: Fitted, windows: Windows, hardware: Hardware) -> Batches:

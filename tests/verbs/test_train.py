@@ -84,6 +84,15 @@ def test_streamed_rows_train_to_the_same_bits(recipe: Path, tmp_path: Path) -> N
     assert weights(tmp_path / "resident") == weights(tmp_path / "streamed")
 
 
+def test_streamed_rows_that_changed_are_not_continued(recipe: Path, tmp_path: Path) -> None:
+    train(recipe, out=tmp_path / "run", sets=["data.resident=false"])
+    table = tmp_path / "table.csv"
+    header, first, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, f"9.5,{first.partition(',')[2]}", *rows]) + "\n")
+    with pytest.raises(RunError, match="would not give the same weights: data"):
+        train(resume=tmp_path / "run")
+
+
 def test_a_streamed_picture_that_does_not_open_is_left_out(tmp_path: Path) -> None:
     small_runs.squares(tmp_path)
     (tmp_path / "07.png").write_bytes(b"no picture")
