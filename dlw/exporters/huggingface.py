@@ -48,7 +48,7 @@ def export_writer(network: nn.Module, example: Arrays, folder: Path, settings: S
 
 
 def export_tokens(tokenizer: str, spec: FieldSpec, is_after_end: bool, folder: Path) -> None:
-    """Write `tokenizer.json` and `tokenizer_config.json`, and the token of the end into `config.json`.
+    """Write `tokenizer.json` and `tokenizer_config.json`.
 
     `tokenizer` is the JSON of the field, `spec` its tokens; `is_after_end` says that texts follow an end, which the
     tokenizer then puts before them.
@@ -63,19 +63,17 @@ def export_tokens(tokenizer: str, spec: FieldSpec, is_after_end: bool, folder: P
     made.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
     if is_after_end and not roles:
         made.post_processor = processors.TemplateProcessing(f"{name}:0 $A:0", special_tokens=[(name, end - 1)])
+    config = json.loads((folder / CONFIG_FILE).read_bytes())
     options: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": name,
         "eos_token": name,
         "clean_up_tokenization_spaces": False,
+        "model_max_length": config["max_position_embeddings"],
     }
     if roles:
         options["chat_template"] = TEMPLATE
-    config = json.loads((folder / CONFIG_FILE).read_bytes())
-    config |= {"bos_token_id": end - 1, "eos_token_id": end - 1}
-    disk.write_atomic(folder / CONFIG_FILE, json.dumps(config, indent=2).encode())
     disk.write_new(folder / TOKENIZER_FILE, [made.to_str().encode()])
-    options["model_max_length"] = config["max_position_embeddings"]
     disk.write_new(folder / "tokenizer_config.json", [json.dumps(options, indent=2).encode()])
 
 

@@ -23,7 +23,7 @@ class GPT(nn.Module):
     def __init__(self, settings: Settings, inputs: Mapping[str, FieldSpec], output: OutputSpec) -> None:
         super().__init__()
         (self.group,) = inputs
-        self.window = output.steps
+        self.window, self.end = output.steps, output.end
         self.heads, self.head_width = settings.heads, settings.width // settings.heads
         self.token_VD = nn.Parameter(torch.randn(output.size, settings.width) * 0.02)
         self.embedded_norm = nn.LayerNorm(settings.width, bias=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def config_of(network: GPT) -> dict[str, Any]:
-    """Return the content of config.json, without the tokens that begin and end a text."""
+    """Return the content of config.json; an end begins a text, too."""
     first: Any = network.layers[0]
     return {
         "architectures": ["StableLmForCausalLM"],
@@ -40,6 +40,8 @@ def config_of(network: GPT) -> dict[str, Any]:
         "use_qkv_bias": False,
         "use_parallel_residual": False,
         "tie_word_embeddings": False,
+        "bos_token_id": network.end - 1,
+        "eos_token_id": network.end - 1,
         "dtype": "float32",
     }
 
