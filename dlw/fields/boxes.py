@@ -271,6 +271,4 @@ def _from_corners(corners_M4: np.ndarray, format: str, size_4: np.ndarray) -> np
     return np.concatenate([corners_M4[:, :2], sides], axis=1)
 
 
-def build(settings: Settings, name: str, role: Role) -> Boxes:
-    """Bind the settings to a column."""
-    return Boxes(settings, name, role)
+build = Boxes

@@ -105,6 +105,4 @@ def _moments(pixels_NCHW: np.ndarray) -> tuple[list[float], list[float]]:
     return means, deviations
 
 
-def build(settings: Settings, name: str, role: Role) -> Image:
-    """Bind the settings to a column."""
-    return Image(settings, name, role)
+build = Image

@@ -133,6 +133,4 @@ class Labels:
         return rows, list(places), np.array([items is not None for items in lists], dtype=bool)
 
 
-def build(settings: Settings, name: str, role: Role) -> Labels:
-    """Bind the settings to a column."""
-    return Labels(settings, name, role)
+build = Labels

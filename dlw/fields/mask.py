@@ -204,6 +204,4 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def build(settings: Settings, name: str, role: Role) -> Mask:
-    """Bind the settings to a column."""
-    return Mask(settings, name, role)
+build = Mask

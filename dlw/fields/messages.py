@@ -140,6 +140,4 @@ def _problem_of(message: Any) -> str | None:
     return None
 
 
-def build(settings: Settings, name: str, role: Role) -> Messages:
-    """Bind the settings to a column."""
-    return Messages(settings, name, role)
+build = Messages

@@ -95,6 +95,4 @@ class Number:
             ) from error
 
 
-def build(settings: Settings, name: str, role: Role) -> Number:
-    """Bind the settings to a column."""
-    return Number(settings, name, role)
+build = Number

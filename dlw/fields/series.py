@@ -207,6 +207,4 @@ def _describe(known: list[np.ndarray]) -> dict[str, list[float]]:
     return {"mean": mean.tolist(), "std": np.where(std > 0, std, 1.0).tolist()}
 
 
-def build(settings: Settings, name: str, role: Role) -> Series:
-    """Bind the settings to a column."""
-    return Series(settings, name, role)
+build = Series

@@ -91,6 +91,4 @@ class Sound:
         return FieldSpec(KIND, (state["longest"],), "int16", (self.name,), statistics=statistics, is_ragged=True)
 
 
-def build(settings: Settings, name: str, role: Role) -> Sound:
-    """Bind the settings to a column."""
-    return Sound(settings, name, role)
+build = Sound

@@ -238,6 +238,4 @@ class Text:
         return [None if code < 0 else words[code] for code in codes.tolist()]
 
 
-def build(settings: Settings, name: str, role: Role) -> Text:
-    """Bind the settings to a column."""
-    return Text(settings, name, role)
+build = Text

@@ -184,6 +184,4 @@ def _parts(times_us: np.ndarray, origin_us: int) -> dict[str, np.ndarray]:
     return parts
 
 
-def build(settings: Settings, name: str, role: Role) -> Timestamp:
-    """Bind the settings to a column."""
-    return Timestamp(settings, name, role)
+build = Timestamp
