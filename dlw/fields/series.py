@@ -136,9 +136,7 @@ class Series:
         held = family(values.type)
         cells = Cells([None] * len(values), (), ()) if held == "nothing" else to_cells(values)
         if cells is None:
-            raise DataError(
-                f"column {self.name}: holds {held} ({values.type}) where lists of numbers are needed"
-            )
+            raise DataError(f"column {self.name}: holds {held} ({values.type}) where lists of numbers are needed")
         if cells.uneven:
             raise DataError(
                 f"column {self.name}: row {cells.uneven[0]}: its inner lists differ in length "
@@ -182,7 +180,12 @@ class Series:
         if not changes:
             longest = max(map(len, taken))
             raise DataError(f"column {self.name}: season {season} needs more steps, the longest row has {longest}")
-        error = np.nanmean(np.concatenate(changes), axis=0)
+        known_changes = np.concatenate(changes)
+        if (unknown := np.isnan(known_changes).all(axis=0)).any():
+            raise DataError(
+                f"column {self.name}: channel {int(unknown.argmax())} has no two values {season} steps apart, a season"
+            )
+        error = np.nanmean(known_changes, axis=0)
         return {"season": [season] * len(std), "seasonal_error": np.where(error > 0, error, 1.0).tolist()}
 
 

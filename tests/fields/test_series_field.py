@@ -94,3 +94,8 @@ def test_a_column_of_missing_cells_alone_holds_rows_without_a_series() -> None:
     assert field.encode(column([None]), state).bad == {0: "column s: no series"}
     with pytest.raises(DataError, match="column s: holds no series in the training split"):
         field.fit(column([None]))
+
+
+def test_a_season_that_no_two_values_lie_apart_is_refused() -> None:
+    with pytest.raises(DataError, match="column s: channel 0 has no two values 2 steps apart, a season"):
+        made("target", season=2).fit(column([[1.0, None, None, 4.0], [1.0, None, None, 3.0]]))
