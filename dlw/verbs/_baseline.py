@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -149,4 +150,9 @@ def _with_texts(ask: Ask, fitted: Fitted, train: pa.Table, rows: pa.Table, test:
         return ask
     column = next(column.name for column in fitted.columns if column.role == "input")
     read, learned = rows[column].to_pylist(), train[fitted.target.columns[0]].to_pylist()
-    return replace(ask, read_texts=list(map(str, read)), learned_texts=list(map(str, learned)))
+    return replace(ask, read_texts=_texts(read), learned_texts=_texts(learned))
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return values as text; a missing one is an empty text, as the field reads it."""
+    return ["" if value is None else str(value) for value in values]

@@ -8,12 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from dlw.baselines._base import Ask
 from dlw.errors import DataError, UsageError
 from dlw.recipe.check import load_recipe
+from dlw.verbs import _baseline
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
 from dlw.verbs.new import new
@@ -140,3 +144,12 @@ def test_new_recipes_and_auto_take_free_text(tmp_path: Path) -> None:
         made = Path(train(tmp_path / "auto.yaml", out=tmp_path / model).run)
         assert told in (made / "fields.json").read_text()
         assert ('"type": "text"' in (made / "fields.json").read_text()) == (model == "ngram_bag")
+
+
+def test_baselines_read_a_missing_text_as_an_empty_one() -> None:
+    values: Any = {"source": pa.array(["a b", None]), "said": pa.array(["x", None])}
+    fitted: Any = SimpleNamespace(
+        columns=[SimpleNamespace(name="source", role="input")], target=SimpleNamespace(columns=["said"])
+    )
+    ask = _baseline._with_texts(Ask("texts", 1, {}, (), 0), fitted, values, values, {})
+    assert (list(ask.read_texts), list(ask.learned_texts)) == (["a b", ""], ["x", ""])
