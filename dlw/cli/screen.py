@@ -74,7 +74,9 @@ def emit(data: Mapping[str, Any]) -> None:
     """Write one JSON object to stdout; a NaN or infinity becomes null, because JSON has neither."""
     import json
 
-    _write(sys.stdout, json.dumps(_finite(data), ensure_ascii=True, indent=2, allow_nan=False, default=str) + "\n")
+    from dlw.runs.disk import finite
+
+    _write(sys.stdout, json.dumps(finite(data), ensure_ascii=True, indent=2, allow_nan=False, default=str) + "\n")
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -147,13 +149,3 @@ def _write(stream: TextIO, text: str) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -111,6 +112,15 @@ def write_chunks(path: Path, chunks: Iterable[Data], *, is_durable: bool = True)
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:
     """Write a mapping as indented JSON, whole or not at all."""
     write_atomic(path, json.dumps(tree, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def finite(tree: Any) -> Any:
+    """Return a tree as JSON can hold it: null for numbers that are not finite."""
+    if isinstance(tree, Mapping):
+        return {str(key): finite(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def append(path: Path, data: bytes) -> None:

@@ -7,7 +7,6 @@ that of an uninterrupted run, so nothing that depends on the clock belongs in it
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ class Journal:
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line; `record["step"]` is an int. NaN and infinity are written as null, which JSON has."""
         assert isinstance(record["step"], int), "the step says where a resume cuts"
-        line = json.dumps(_without_nan(dict(record)), allow_nan=False, separators=(", ", ": "))
+        line = json.dumps(disk.finite(record), allow_nan=False, separators=(", ", ": "))
         disk.append(self._path, line.encode() + b"\n")
 
     def truncate_after(self, step: int) -> None:
@@ -64,13 +63,3 @@ class Journal:
                 raise RunError(f"{self._path}:{number}: damaged line; repair or remove it")
             found.append((line, record))
         return found
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return value

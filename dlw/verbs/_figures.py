@@ -12,7 +12,7 @@ from typing import Any
 from dlw import __version__
 from dlw.errors import RequirementError, UsageError
 from dlw.progress import Listener
-from dlw.verbs._scores import finite
+from dlw.runs.disk import finite
 
 FILE_VERSION = 1
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dlw.runs.disk import finite
 from dlw.verbs._intervals import Interval
 from dlw.verbs._reliability import Reliability
 from dlw.verbs._requirements import Verdict
@@ -93,12 +93,3 @@ class Evaluation:
         """Return a JSON-able mapping; what is undefined is null."""
         tree: dict[str, Any] = finite(asdict(self))
         return tree
-
-
-def finite(tree: Any) -> Any:
-    """Return a tree as JSON can hold it: null for numbers that are not finite."""
-    if isinstance(tree, dict):
-        return {key: finite(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [finite(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

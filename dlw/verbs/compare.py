@@ -22,11 +22,11 @@ from dlw.errors import DataError, RunError, UsageError
 from dlw.metrics._base import value_of
 from dlw.recipe.check import load_recipe
 from dlw.recipe.difference import diff
+from dlw.runs.disk import finite
 from dlw.runs.layout import Run, open_run
 from dlw.specs import Outcome
 from dlw.verbs import _outcomes
 from dlw.verbs._intervals import Interval, interval, resample
-from dlw.verbs._scores import finite
 
 RESAMPLES = 1000
 SEED = 0

@@ -16,7 +16,7 @@ from dlw.explainers._base import Survey, Worth
 from dlw.metrics._base import value_of
 from dlw.progress import Listener, Silent
 from dlw.recipe.schema import Block
-from dlw.runs.disk import write_json
+from dlw.runs.disk import finite, write_json
 from dlw.specs import TARGET, Arrays, Outcome
 from dlw.verbs._answers import encoded_for
 from dlw.verbs._asked import asked_rows, named
@@ -26,7 +26,6 @@ from dlw.verbs._judged import OTHER_ROWS, laid_out, refuse_kind, tables_of
 from dlw.verbs._network import headline
 from dlw.verbs._reasoning import Reasoner, about, method, parts_of
 from dlw.verbs._reasons import MOST_ROWS, Reasons, RowReason
-from dlw.verbs._scores import finite
 
 if TYPE_CHECKING:
     from dlw.verbs._trained import Trained
