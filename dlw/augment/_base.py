@@ -13,15 +13,26 @@ needs no replay and workers change nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from dlw.errors import UsageError
 from dlw.specs import TARGET, FieldSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def _rises(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"starts at {bounds[0]} and ends below, at {bounds[1]}")
+    return bounds
+
+
+Number = TypeVar("Number", bound=float)
+Range = Annotated[tuple[Number, Number], AfterValidator(_rises)]
+"""An option that is the least and the largest of something."""
 
 
 class AugmentSettings(BaseModel):

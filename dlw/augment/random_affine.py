@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from dlw.augment._base import Augment, AugmentSettings
+from dlw.augment._base import Augment, AugmentSettings, Range
 from dlw.specs import FieldSpec
 
 KINDS = ("image",)
@@ -19,7 +19,7 @@ Zoom = Annotated[float, Field(ge=0.1, le=10)]
 class Settings(AugmentSettings):
     """Places are drawn so that an enlarged picture fills the frame and a shrunken one lies inside it."""
 
-    zoom: tuple[Zoom, Zoom] = Field(
+    zoom: Range[Zoom] = Field(
         (0.8, 1.25), description="Least and largest factor; 2 shows a quarter of the picture at twice its size."
     )
     stretch: float = Field(
@@ -29,12 +29,6 @@ class Settings(AugmentSettings):
     fill: Literal["mean", "reflect"] = Field(
         "mean", description="What enters: the training mean (void in a mask), or the picture mirrored at its edge."
     )
-
-    @model_validator(mode="after")
-    def _zoom_rises(self) -> Self:
-        if self.zoom[0] > self.zoom[1]:
-            raise ValueError(f"zoom starts at {self.zoom[0]} and ends below, at {self.zoom[1]}")
-        return self
 
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:

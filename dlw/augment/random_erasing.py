@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from dlw.augment._base import Augment, AugmentSettings
+from dlw.augment._base import Augment, AugmentSettings, Range
 from dlw.specs import FieldSpec
 
 KINDS = ("image",)
@@ -20,15 +20,9 @@ class Settings(AugmentSettings):
     """Zhong et al. 2020, arXiv:1708.04896, whose values are the defaults."""
 
     probability: float = Field(0.5, gt=0, le=1, description="Chance of a picture to lose a box.")
-    area: tuple[Share, Share] = Field((0.02, 0.4), description="Smallest and largest share of the picture erased.")
+    area: Range[Share] = Field((0.02, 0.4), description="Smallest and largest share of the picture erased.")
     longest: float = Field(3.3, ge=1, le=100, description="Largest ratio between the sides of the box.")
     fill: Literal["noise", "mean"] = Field("noise", description="Random pixels, or the mean of the training pictures.")
-
-    @model_validator(mode="after")
-    def _area_rises(self) -> Self:
-        if self.area[0] > self.area[1]:
-            raise ValueError(f"area starts at {self.area[0]} and ends below, at {self.area[1]}")
-        return self
 
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:

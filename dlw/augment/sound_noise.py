@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from dlw.augment._base import Augment, AugmentSettings, Draws
+from dlw.augment._base import Augment, AugmentSettings, Draws, Range
 from dlw.specs import FieldSpec
 
 if TYPE_CHECKING:
@@ -22,15 +22,9 @@ Decibel = Annotated[float, Field(ge=-20, le=120)]
 class Settings(AugmentSettings):
     """The louder the noise, the smaller the ratio."""
 
-    ratio_db: tuple[Decibel, Decibel] = Field(
+    ratio_db: Range[Decibel] = Field(
         (10.0, 50.0), description="Least and largest ratio of the recording's mean power to that of the noise."
     )
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if self.ratio_db[0] > self.ratio_db[1]:
-            raise ValueError(f"ratio_db starts at {self.ratio_db[0]} and ends below, at {self.ratio_db[1]}")
-        return self
 
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from dlw.augment._base import Augment, AugmentSettings, check_one_image
+from dlw.augment._base import Augment, AugmentSettings, Range, check_one_image
 from dlw.errors import UsageError
 from dlw.specs import TARGET, FieldSpec
 
@@ -28,18 +28,12 @@ class Settings(AugmentSettings):
     shapes: list[Literal["spot", "line", "region"]] = Field(
         ["spot", "line", "region"], min_length=1, description="The shapes that are drawn, each as often."
     )
-    light: tuple[Light, Light] = Field(
+    light: Range[Light] = Field(
         (0.5, 4.0),
         description="How much darker or brighter a defect is, in standard deviations of the picture: the logarithm "
         "is drawn evenly.",
     )
     dark: float = Field(0.7, ge=0, le=1, description="Share of the defects that are darker.")
-
-    @model_validator(mode="after")
-    def _light_is_a_range(self) -> Self:
-        if self.light[0] > self.light[1]:
-            raise ValueError(f"light: the first number must not be above the second, got {list(self.light)}")
-        return self
 
 
 def build(settings: Settings, groups: Mapping[str, FieldSpec]) -> Augment:
