@@ -16,15 +16,10 @@ from PIL import Image
 from dlw.errors import DataError
 from dlw.fields import image
 from dlw.fields._png import decode_plain
+from tests.picture_files import bomb, chunk, stored
 
 RAMP = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 COLOUR = np.stack([RAMP, RAMP[::-1], 255 - RAMP], axis=2)
-
-
-def stored(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def column(*files: bytes | None) -> pa.ChunkedArray:
@@ -35,18 +30,6 @@ def column(*files: bytes | None) -> pa.ChunkedArray:
 
 def field(**settings: Any) -> image.Image:
     return image.build(image.Settings.model_validate(settings), "photo", "input")
-
-
-def bomb(side: int) -> bytes:
-    """Return a small PNG that says it is side x side pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
-    )
 
 
 def test_size_channels_and_moments_come_from_training() -> None:
@@ -196,9 +179,6 @@ def filtered(pixels_HWC: np.ndarray, random: np.random.Generator) -> bytes:
         corner = np.concatenate([np.zeros(channels, int), above[:-channels]])
         guess = [np.zeros_like(above), left, above, (left + above) // 2, paeth(left, above, corner)][kind]
         data += bytes([kind]) + ((rows[y] - guess) % 256).astype(np.uint8).tobytes()
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     colour = {1: 0, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)

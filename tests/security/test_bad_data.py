@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
 import socket
-import struct
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import pytest
 from asking import Answer, Dlw
 from PIL import Image
 
+from tests.picture_files import bomb, stored
 from tests.withstood import case
 
 RECIPE = """\
@@ -192,25 +190,6 @@ def test_a_column_of_another_type_names_both(dlw: Dlw, people: Path, tmp_path: P
 
 
 # Pictures
-
-
-def stored(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """Return a picture file."""
-    file = io.BytesIO()
-    picture.save(file, kind, **options)  # type: ignore[arg-type]
-    return file.getvalue()
-
-
-def bomb(side: int) -> bytes:
-    """Return a PNG of a few bytes that says it is side x side pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
-    )
 
 
 GREY = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
