@@ -25,7 +25,7 @@ def colour(place: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def tint(picture: Image, ids_HW: np.ndarray, background: int | None = None) -> Image:
+def tint(picture: Image, ids_HW: np.ndarray, background: int | None) -> Image:
     """Lay the colour of each pixel's class over an RGB picture; `background` and pixels not known stay bare."""
     from PIL import Image
 

@@ -151,7 +151,7 @@ def _chains(spec: FieldSpec, count: int) -> np.ndarray:
     return array
 
 
-def call_seconds(call: Callable[[], object], turns: int = 1, is_warm: bool = False) -> list[float]:
+def call_seconds(call: Callable[[], object], turns: int, is_warm: bool) -> list[float]:
     """Return the seconds of repeated calls, for a share of the whole time, after a warm-up."""
     end = time.perf_counter() + WARMUP_SECONDS
     call()

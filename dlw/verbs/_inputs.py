@@ -63,9 +63,7 @@ class Piece:
         return 0 if self.start is None else self.start + int(place)
 
 
-def read_pieces(
-    inputs: Sequence[str], reading: Reading, listener: Listener, stdin: BinaryIO | None = None
-) -> Iterator[Piece]:
+def read_pieces(inputs: Sequence[str], reading: Reading, listener: Listener) -> Iterator[Piece]:
     """Yield the rows of all inputs in order; raises DataError naming the file that cannot be read as a table."""
     for is_media, group in groupby(_expand(inputs, reading, listener), key=is_media_file):
         if is_media:
@@ -74,7 +72,7 @@ def read_pieces(
             continue
         for path in group:
             if path == STDIN:
-                yield from _stdin(stdin or sys.stdin.buffer, reading, listener)
+                yield from _stdin(sys.stdin.buffer, reading, listener)
             else:
                 yield from _table(path, str(path), reading, listener)
 

@@ -22,9 +22,7 @@ ROW_COUNTS = (1, 2, 7)
 MEASURE = "|artifact - network| / max(1, |network|)"
 
 
-def prove(
-    predictor: Predictor, rows: Arrays, folder: Path, limit: float, ragged: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def prove(predictor: Predictor, rows: Arrays, folder: Path, limit: float, ragged: Mapping[str, str]) -> dict[str, Any]:
     """Answer 1, 2 and 7 rows by network and bundle; raises RunError when they differ by more than `limit`.
 
     The groups of `ragged` (group -> kind) are cut to the longest of those rows, so that lengths differ, too.
@@ -34,7 +32,7 @@ def prove(
     largest_absolute: dict[str, float] = {}
     start = 0
     for count in ROW_COUNTS:
-        piece = trimmed({group: array[start : start + count] for group, array in rows.items()}, ragged or {})
+        piece = trimmed({group: array[start : start + count] for group, array in rows.items()}, ragged)
         start += count
         wanted, got = network_answers(predictor, piece), answer(piece)
         for name, value in wanted.items():

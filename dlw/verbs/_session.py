@@ -96,7 +96,7 @@ def begin(
     return Session(run, recipe, fitted, tables, cache, team, kept)
 
 
-def reopen(run: Run, listener: Listener, team: Team | None = None, kept: Cache | None = None) -> Session:
+def reopen(run: Run, listener: Listener, team: Team | None, kept: Cache | None) -> Session:
     """Read recipe, data and fitted fields of an existing run; nothing is fitted again.
 
     Rows that were in memory are there again, whatever is free now.

@@ -83,7 +83,7 @@ class Comparison:
         return tree
 
 
-def compare(first: Path, second: Path, *, split: str = "test", resamples: int = RESAMPLES) -> Comparison:
+def compare(first: Path, second: Path, *, split: str = "test") -> Comparison:
     """Compare two runs by their stored evaluations on a split.
 
     Raises RunError where one was not evaluated, DataError where they were judged on different rows, UsageError where
@@ -98,9 +98,9 @@ def compare(first: Path, second: Path, *, split: str = "test", resamples: int = 
     metrics = {name: registry.load("metrics", name) for name in names}
     if not metrics:
         raise UsageError(f"{first} and {second}: no metric was computed for both; set the same `evaluate.metrics`")
-    drawn = resample({"first": left, "second": right}, metrics, resamples, SEED)
+    drawn = resample({"first": left, "second": right}, metrics, RESAMPLES, SEED)
     compared = tuple(_compared(name, metrics[name], left, right, drawn) for name in names)
-    notes = [f"second minus first; 95 % intervals from {resamples:,} paired bootstrap draws of rows, seed {SEED}"]
+    notes = [f"second minus first; 95 % intervals from {RESAMPLES:,} paired bootstrap draws of rows, seed {SEED}"]
     if left.kind in _OVERLAPPING:
         notes.append("windows overlap or follow one another: the intervals are too narrow")
     if lent:

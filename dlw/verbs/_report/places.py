@@ -17,6 +17,7 @@ from dlw.verbs._report.html import Markup
 from dlw.verbs._report.matrix import MOST_CLASSES, confusion
 
 MOST_CURVES = 4
+MOST_POINTS = 400
 RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
 OVERLAP = 0.5
 
@@ -79,6 +80,6 @@ def below_levels(outcome: Outcome) -> Markup:
     return charts.lines({"found": found, "ideal": ideal}, "level", caption)
 
 
-def thinned(curve: list[tuple[float, float]], most: int = 400) -> list[tuple[float, float]]:
-    """Return a curve of about `most` points at most, its last one kept."""
-    return curve[:: max(1, len(curve) // most)] + curve[-1:]
+def thinned(curve: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return a curve of about MOST_POINTS at most, its last one kept."""
+    return curve[:: max(1, len(curve) // MOST_POINTS)] + curve[-1:]
