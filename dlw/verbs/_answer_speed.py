@@ -193,10 +193,6 @@ def _open(request: Mapping[str, Any]) -> tuple[Answerer, dict[str, Any]]:
     for file in request["code"]:
         registry.add_code(Path(file))
     answerer = open_target(Path(request["open"]), request["threads"])
-    if request["threads"] and "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(request["threads"])
     answerer.answer_rows(random_rows(answerer.fitted.inputs, 1))
     return answerer, {
         "cold_start_seconds": time.monotonic() - request[STARTED],

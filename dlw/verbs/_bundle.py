@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -105,11 +106,25 @@ def is_bundle(folder: Path) -> bool:
 def open_target(
     folder: Path, threads: int | None = None, listener: Listener | None = None, team: Team | None = None
 ) -> Answerer:
-    """Open a run directory or a bundle; raises RunError when it is neither, damaged, or of a newer dlw."""
+    """Open a run directory or a bundle; raises RunError when it is neither, damaged, or of a newer dlw.
+
+    `threads` are those that answer, whatever the recipe says; in torch they are of the whole process from here on.
+    """
     if is_bundle(folder):
-        if threads is None:
-            threads = environment.threads(team.place.local_size) if team else environment.asked_threads()
-        return replace(open_bundle(folder, threads), team=team)
+        given = threads
+        if given is None:
+            given = environment.threads(team.place.local_size) if team else environment.asked_threads()
+        answerer = replace(open_bundle(folder, given), team=team)
+    else:
+        answerer = _open_run(folder, listener, team)
+    if threads is not None and "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
+    return answerer
+
+
+def _open_run(folder: Path, listener: Listener | None, team: Team | None) -> Answerer:
     from dlw.engine.inference import answer_arrays, rows_a_row
     from dlw.engine.writing import NetworkWriter
     from dlw.verbs._trained import open_trained

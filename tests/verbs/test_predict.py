@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from dlw.errors import DataError, UsageError
 from dlw.verbs import _inputs
@@ -63,6 +64,17 @@ def test_run_and_bundle_answer_alike(folder: Path, bundle: Path) -> None:
     assert by_run.columns["row"][-1] == 119
     np.testing.assert_allclose(probabilities(by_run), probabilities(by_bundle), atol=1e-6)
     assert len(set(probabilities(by_run))) > 20, "the answers depend on the rows"
+
+
+def test_the_threads_that_are_asked_for_answer(folder: Path) -> None:
+    """The recipe of the run says 1."""
+    before = torch.get_num_threads()
+    try:
+        for threads, wanted in ((None, 1), (3, 3), (2, 2)):
+            predict(folder / "run", [str(folder / "people.csv")], threads=threads)
+            assert torch.get_num_threads() == wanted
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_every_table_format_gives_the_same_answers(folder: Path, bundle: Path, tmp_path: Path) -> None:
