@@ -21,9 +21,10 @@ def check_encoding(path: Path, encoding: str) -> None:
     if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path}: byte 0: this is UTF-16 text; write it as `encoding: utf-16`")
+        raise DataError(f"{path}: byte 0: this is UTF-16 text; {_cure(encoding, 'utf-16')}")
     if b"\0" in start:
-        raise DataError(f"{path}: byte {start.index(0)}: a NUL byte; if this is UTF-16, write `encoding: utf-16-le`")
+        cure = _cure(encoding, "utf-16-le")
+        raise DataError(f"{path}: byte {start.index(0)}: a NUL byte; if this is UTF-16, {cure}")
 
 
 def explain(path: Path, delimiter: str, encoding: str, reason: str) -> str:
@@ -33,6 +34,11 @@ def explain(path: Path, delimiter: str, encoding: str, reason: str) -> str:
         or _wrong_line(path, delimiter, encoding)
         or f"{path}: not readable as CSV: {reason.splitlines()[0]}"
     )
+
+
+def _cure(encoding: str, other: str) -> str:
+    """Say what helps wherever the file was given: also a run reads new files in the encoding of its recipe."""
+    return f"save the file as {encoding}, or name its encoding in the recipe's source: `encoding: {other}`, say"
 
 
 def _wrong_bytes(path: Path, encoding: str) -> str | None:
@@ -50,10 +56,10 @@ def _wrong_bytes(path: Path, encoding: str) -> str | None:
                 place = offset - held + error.start
                 return (
                     f"{path}: byte {place}: {error.object[error.start]:#04x} is not {encoding} text; "
-                    "name the file's encoding, such as `encoding: latin-1`"
+                    f"{_cure(encoding, 'latin-1')}"
                 )
             except UnicodeError as error:
-                return f"{path}: is not {encoding} text ({error}); name the file's encoding"
+                return f"{path}: is not {encoding} text ({error}); {_cure(encoding, 'utf-8')}"
             offset += len(block)
     return None
 

@@ -13,17 +13,14 @@ COLUMN = "text"
 
 def read(file: Path, encoding: str) -> str:
     """Return a file's text with `\\n` between its lines; DataError names the first byte that is not text."""
+    cure = f"save the file as {encoding}, or set the encoding of the recipe's source to the file's own"
     try:
         content = file.read_bytes().decode(encoding)
         content.encode()  # some encodings give surrogates, which no text holds
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}: byte {error.start} is not {encoding} ({error.reason}); set encoding to the file's own"
-        ) from error
+        raise DataError(f"{file}: byte {error.start} is not {encoding} ({error.reason}); {cure}") from error
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{file}: character {error.start} is a surrogate as {encoding}; set encoding to the file's own"
-        ) from error
+        raise DataError(f"{file}: character {error.start} is a surrogate as {encoding}; {cure}") from error
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from error
     return content.removeprefix("\ufeff").replace("\r\n", "\n")

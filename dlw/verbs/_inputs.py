@@ -6,6 +6,7 @@ same in both. Pictures and recordings are not opened here: a table of their path
 
 from __future__ import annotations
 
+import codecs
 import csv
 import glob
 import os
@@ -242,7 +243,7 @@ def _stdin(stream: BinaryIO, reading: Reading, listener: Listener) -> Iterator[P
     content = stream.read()
     is_json = content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     if reading.text is not None and not is_json:
-        lines = content.decode("utf-8", "replace").removeprefix("\ufeff").removesuffix("\n").split("\n")
+        lines = _decoded(content, listener).removeprefix("\ufeff").removesuffix("\n").split("\n")
         lines = [line.removesuffix("\r") for line in lines] if content else []
         if not lines or not _names(reading.text, lines[0]):
             yield from texts(lines, "stdin", reading.text, reading.rows_at_once)
@@ -254,3 +255,17 @@ def _stdin(stream: BinaryIO, reading: Reading, listener: Listener) -> Iterator[P
             yield from _table(path, "stdin", reading, listener)
         except DataError as error:
             raise DataError(str(error).replace(str(path), "stdin")) from error
+
+
+def _decoded(content: bytes, listener: Listener) -> str:
+    """Return what is UTF-8 text nearly everywhere, telling the first byte that is none; DataError for UTF-16."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError("stdin: byte 0: this is UTF-16 text; convert it: `iconv -f utf-16 -t utf-8`")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        listener.warn(
+            f"stdin: byte {error.start}: {content[error.start]:#04x} is not UTF-8 text; such bytes are read as U+FFFD: "
+            "if this is text in another encoding, convert it: `iconv -f latin1 -t utf-8`, say"
+        )
+        return content.decode("utf-8", "replace")

@@ -58,10 +58,10 @@ def test_text_in_one_file_is_text_in_all(tmp_path: Path) -> None:
         ('a,b\n1,2\n"3,4\n5,6\n', r":3: .*quote"),
         ("", "the file is empty: 0 rows found, a header and rows are needed"),
         ("a,b,a\n1,2,3\n", "duplicate column names: 'a' in columns 1, 3"),
-        (b"a,b\nK\xf6ln,1\n", r"byte 5: 0xf6 is not utf-8 text; name the file's encoding, such as `encoding: latin-1`"),
+        (b"a,b\nK\xf6ln,1\n", r"byte 5: 0xf6 is not utf-8 text; save the file as utf-8, or .* `encoding: latin-1`"),
         ("a,b\n1,ü".encode()[:-1], "byte 6: 0xc3 is not utf-8 text"),
         (b"\xff,b\n1,2\n", r"byte 0: 0xff is not utf-8 text"),
-        ("a,b\nKöln,1\n".encode("utf-16"), r"byte 0: this is UTF-16 text; write it as `encoding: utf-16`"),
+        ("a,b\nKöln,1\n".encode("utf-16"), r"byte 0: this is UTF-16 text; save the file as utf-8, .* `encoding: utf-16`"),
         (b"a,b\n1,\x002\n", "byte 6: a NUL byte"),
     ],
 )

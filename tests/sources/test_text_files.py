@@ -59,7 +59,7 @@ def test_a_folder_of_nothing_but_text_is_claimed(tmp_path: Path) -> None:
 def test_another_encoding_is_named_with_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "old.txt"
     path.write_bytes("déjà".encode("latin-1"))
-    with pytest.raises(DataError, match=r"old.txt: byte 1 is not utf-8 .*; set encoding"):
+    with pytest.raises(DataError, match=r"old.txt: byte 1 is not utf-8 .*; save the file as utf-8, or set"):
         text.open_tables(text.Settings(path=str(path)), tmp_path, Silent())
     settings = text.Settings(path=str(path), encoding="latin-1")
     assert text.open_tables(settings, tmp_path, Silent())["train"]["text"].to_pylist() == ["déjà"]

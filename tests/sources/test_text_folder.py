@@ -56,7 +56,7 @@ def test_a_file_is_a_text_and_its_folder_the_label(tmp_path: Path) -> None:
 def test_another_encoding_is_named_with_the_byte(tmp_path: Path) -> None:
     made(tmp_path, "neg/1.txt", "pos/2.txt")
     (tmp_path / "pos/2.txt").write_bytes("déjà".encode("latin-1"))
-    with pytest.raises(DataError, match=r"2.txt: byte 1 is not utf-8 .*; set encoding"):
+    with pytest.raises(DataError, match=r"2.txt: byte 1 is not utf-8 .*; save the file as utf-8, or set"):
         text_folder.open_tables(text_folder.Settings(path=str(tmp_path)), Path(), Silent())
     settings = text_folder.Settings(path=str(tmp_path), encoding="latin-1")
     assert text_folder.open_tables(settings, Path(), Silent())["train"]["text"].to_pylist()[1] == "déjà"

@@ -23,6 +23,7 @@ from dlw.verbs.export import export
 from dlw.verbs.new import new
 from dlw.verbs.predict import predict
 from dlw.verbs.train import train
+from tests.heard import Heard
 from tests.verbs import small_runs
 
 RECIPE = """\
@@ -86,6 +87,27 @@ def test_lines_of_stdin_are_texts(run: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert answers(no_cells + b"\na mat bad\n") == wanted
     with pytest.raises(DataError, match="stdin: has no rows"):
         answers(b"")
+
+
+def test_lines_in_another_encoding_are_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, content = Heard(), "the caf\u00e9 good\n"
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content.encode("latin-1"))))
+    assert predict(run, ["-"], listener=heard).columns["label"] == ["yes"]
+    assert [told for told in heard.warnings if told.startswith("stdin: byte 7: 0xe9 is not UTF-8 text")]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content.encode("utf-16"))))
+    with pytest.raises(DataError, match="stdin: byte 0: this is UTF-16 text; convert it: `iconv"):
+        predict(run, ["-"])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"), [("latin-1", "byte 12: 0xe9 is not utf-8 text"), ("utf-16", "byte 0: this is UTF-16 text")]
+)
+def test_tables_in_another_encoding_are_refused_with_the_cure(
+    run: Path, tmp_path: Path, encoding: str, told: str
+) -> None:
+    (tmp_path / "asked.csv").write_bytes("note\nthe caf\u00e9\n".encode(encoding))
+    with pytest.raises(DataError, match=rf"asked\.csv: {told}; save the file as utf-8, or name its encoding"):
+        predict(run, [str(tmp_path / "asked.csv")])
 
 
 @pytest.mark.withstands("bad inputs", case="D21")
