@@ -14,7 +14,7 @@ from dlw.progress import Listener
 from dlw.recipe.schema import Block
 from dlw.sources._files import MEDIA
 from dlw.specs import rows_at_once
-from dlw.verbs._fitted import Fitted
+from dlw.verbs._fitted import Column, Fitted
 from dlw.verbs._inputs import Piece, Reading, read_pieces, texts
 
 TEXT, MESSAGES = "text", "messages"
@@ -35,11 +35,12 @@ def asked_rows(
     least = rows_at_once(spec.shape for spec in specs.values())
     at_once = max(least, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
     only = only_text(fitted)
+    read = tuple(column.name for column in _read(fitted))
     if text and only is None:
         raise UsageError("--text is for models that read one text and nothing else; give a table")
     if text:
         yield from texts(text, "text", str(only), at_once)
-    yield from read_pieces(inputs, Reading(kind, column, source, at_once, only), listener)
+    yield from read_pieces(inputs, Reading(kind, column, source, at_once, only, read), listener)
 
 
 @contextmanager
@@ -55,8 +56,12 @@ def named(piece: Piece) -> Iterator[None]:
 
 def only_text(fitted: Fitted) -> str | None:
     """Return the column of a model that reads one text and nothing else."""
-    used = [column for column in fitted.columns if column.role == "input" and not column.is_dropped]
+    used = _read(fitted)
     return used[0].name if [column.type for column in used] in ([TEXT], [MESSAGES]) else None
+
+
+def _read(fitted: Fitted) -> list[Column]:
+    return [column for column in fitted.columns if column.role == "input" and not column.is_dropped]
 
 
 class FreeNames:

@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -34,20 +35,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STDIN = Path("-")
+_SHOWN, _SHOWN_COLUMNS = 60, 300
+"""Characters of a header, and of the columns that are wanted, that an error shows."""
 NAMES: Mapping[str | None, str] = {"image": "pictures", "sound": "recordings", None: "tables"}
 
 
 @dataclass(frozen=True)
 class Reading:
     """How a model's rows are read: the kind of files it reads (None: only tables) and the column that those go into,
-    the source block of its recipe, how many rows are handled at once, and the one text column that it reads (None: it
-    reads more)."""
+    the source block of its recipe, how many rows are handled at once, the one text column that it reads (None: it
+    reads more), and all columns that it reads."""
 
     kind: str | None
     column: str | None
     source: Block | None
     rows_at_once: int
     text: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,13 +190,23 @@ def _table(path: Path, name: str, reading: Reading, listener: Listener) -> Itera
             tables = module.open_shards(settings, Path(cache), listener, free_bytes())
         table = next(iter((tables or open_rows(settings, Path(cache), listener)).values()))
         if not len(table):
-            raise DataError(f"{name}: has no rows")
+            raise DataError(f"{name}: has no rows below {_first_line(table.column_names, reading)}")
         start = 0
         for part in _parts(table, reading.rows_at_once):
             if reading.column in part.column_names:
                 part = _with_paths(part, reading.column, path.parent)
             yield Piece(part, [name] * len(part), start)
             start += len(part)
+
+
+def _first_line(names: Sequence[str], reading: Reading) -> str:
+    """Quote the column names of a table without rows, perhaps a text that was given where a table is needed."""
+    given = textwrap.shorten(", ".join(names), _SHOWN, placeholder="...")
+    wanted = textwrap.shorten(", ".join(reading.columns), _SHOWN_COLUMNS, placeholder="...")
+    return (
+        f"its column names, {given!r}; this model reads a table with the columns {wanted}: CSV that names them in its "
+        "first line, or JSON lines"
+    )
 
 
 def _parts(table: pa.Table | ShardedTable, most_rows: int) -> Iterator[pa.Table]:

@@ -147,6 +147,9 @@ def test_models_of_tables_read_no_text(tmp_path: Path, monkeypatch: pytest.Monke
     made = small_runs.trained(tmp_path, small_runs.TABLE_RECIPE)
     with pytest.raises(UsageError, match="--text is for models that read one text"):
         predict(made, text=["hello"])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"hello there, you\n")))
+    with pytest.raises(DataError, match=r"stdin: has no rows below .*'hello there, you'; .* age, wage, town: CSV"):
+        predict(made, ["-"])
 
 
 def test_new_recipes_and_auto_take_free_text(tmp_path: Path) -> None:
