@@ -6,16 +6,22 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlw.columns import one_array
 from dlw.errors import DataError, UsageError
+from dlw.fields._columns import family, to_floats
 from dlw.progress import Listener
 from dlw.recipe.schema import Block
 from dlw.sources._files import MEDIA
 from dlw.specs import rows_at_once
 from dlw.verbs._fitted import Column, Fitted
 from dlw.verbs._inputs import Piece, Reading, read_pieces, texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEXT, MESSAGES = "text", "messages"
 """The field of a column that `--text` and lines of text can stand for."""
@@ -35,7 +41,7 @@ def asked_rows(
     least = rows_at_once(spec.shape for spec in specs.values())
     at_once = max(least, min(MOST_ROWS_AT_ONCE, PIECE_BYTES // row_bytes))
     only = only_text(fitted)
-    read = tuple(column.name for column in _read(fitted))
+    read = tuple(read_columns(fitted))
     if text and only is None:
         raise UsageError("--text is for models that read one text and nothing else; give a table")
     if text:
@@ -60,8 +66,34 @@ def only_text(fitted: Fitted) -> str | None:
     return used[0].name if [column.type for column in used] in ([TEXT], [MESSAGES]) else None
 
 
+def read_columns(fitted: Fitted) -> list[str]:
+    """Return the names of the columns that a model reads."""
+    return [column.name for column in _read(fitted)]
+
+
 def _read(fitted: Fitted) -> list[Column]:
     return [column for column in fitted.columns if column.role == "input" and not column.is_dropped]
+
+
+def num_empty(fitted: Fitted, table: pa.Table, rows: np.ndarray) -> int:
+    """Count the rows that hold nothing in any column that is read; a prompt of a text to go on with may be empty."""
+    left = rows[:0] if fitted.own_target else rows
+    for name in read_columns(fitted):
+        if len(left):
+            left = left[_is_empty(table[name])[left]]
+    return len(left)
+
+
+def _is_empty(values: pa.ChunkedArray) -> np.ndarray:
+    """Tell for each row, bool [N], whether it is missing, no number or a text of no letters."""
+    import pyarrow as pa
+
+    what = family(values.type)
+    if what == "numbers":
+        return np.isnan(to_floats(values, ""))
+    if what == "text":
+        return np.array([not text for text in one_array(values).cast(pa.large_binary()).to_pylist()], bool)
+    return ~np.array(values.is_valid().to_pylist(), bool)
 
 
 class FreeNames:

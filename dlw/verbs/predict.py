@@ -15,7 +15,7 @@ from dlw.progress import Listener, Silent
 from dlw.sources._files import MEDIA, walk
 from dlw.specs import Arrays
 from dlw.verbs import _tiles
-from dlw.verbs._asked import asked_rows, name_of, named
+from dlw.verbs._asked import asked_rows, name_of, named, num_empty, read_columns
 from dlw.verbs._bundle import Answerer, open_target
 from dlw.verbs._forecasts import are_forecasts, in_steps, told_apart
 from dlw.verbs._inputs import refuse_overwriting
@@ -182,6 +182,9 @@ def _answered(
         listener.warn(f"no answer for {bad.file}, row {bad.row}: {bad.reason}")
     if len(collected.bad) > WARNED:
         listener.warn(f"{len(collected.bad) - WARNED} more rows have no answer")
+    if collected.num_empty:
+        told = ", ".join(read_columns(answerer.fitted)[:WARNED])
+        listener.warn(f"rows that hold nothing to answer from, in {told}: {collected.num_empty:,}")
     if not collected.num_rows:
         first = f": {collected.bad[0].file}: {collected.bad[0].reason}" if collected.bad else ""
         raise DataError(f"none of {len(collected.bad)} rows can be used{first}")
@@ -246,6 +249,7 @@ def _answer_piece(
             drawings.add(names, encoded.arrays, answers)
         decoded = in_given_pixels(answerer.task.decode(answers), answerer.fitted, piece.table, rows)
         decoded = on_given_pictures(decoded, answerer.fitted, piece.table, rows)
+    collected.num_empty += num_empty(answerer.fitted, piece.table, rows)
     unseen = _unseen(answerer, piece.table, rows, encoded.arrays)
     if are_forecasts(answerer.task.output.kind):
         collected.add(*in_steps(columns, decoded, unseen))
@@ -300,6 +304,7 @@ class _Collected:
         self.columns: dict[str, list[Any]] = {}
         self.unseen: list[str | None] = []
         self.bad: list[BadRow] = []
+        self.num_empty = 0
 
     @property
     def num_rows(self) -> int:

@@ -61,7 +61,7 @@ def test_text_in_one_file_is_text_in_all(tmp_path: Path) -> None:
         (b"a,b\nK\xf6ln,1\n", r"byte 5: 0xf6 is not utf-8 text; save the file as utf-8, or .* `encoding: latin-1`"),
         ("a,b\n1,ü".encode()[:-1], "byte 6: 0xc3 is not utf-8 text"),
         (b"\xff,b\n1,2\n", r"byte 0: 0xff is not utf-8 text"),
-        ("a,b\nKöln,1\n".encode("utf-16"), r"byte 0: this is UTF-16 text; save the file as utf-8, .* `encoding: utf-16`"),
+        ("a,b\nKöln,1\n".encode("utf-16"), r"byte 0: this is UTF-16 text; save the file .* `encoding: utf-16`"),
         (b"a,b\n1,\x002\n", "byte 6: a NUL byte"),
     ],
 )

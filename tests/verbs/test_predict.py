@@ -146,6 +146,15 @@ def test_unseen_category_is_counted_and_shown(bundle: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.withstands("bad inputs", case="D12")
+def test_rows_that_hold_nothing_in_any_column_are_counted(bundle: Path, tmp_path: Path) -> None:
+    path, heard = tmp_path / "a.csv", Heard()
+    path.write_text("age,wage,town\n30,,\n,unknown,\n,,Graz\n,,\n")
+    assert predict(bundle, [str(path)], listener=heard).num_rows == 4
+    assert [told for told in heard.warnings if "nothing" in told] == [
+        "rows that hold nothing to answer from, in age, wage, town: 2"
+    ]
+
+
 def test_changed_column_type_is_an_error(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wage,town\nold,1,Graz\n")

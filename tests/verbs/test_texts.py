@@ -110,6 +110,13 @@ def test_tables_in_another_encoding_are_refused_with_the_cure(
         predict(run, [str(tmp_path / "asked.csv")])
 
 
+def test_rows_that_hold_nothing_are_counted(run: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    (tmp_path / "asked.csv").write_text('note,id\nthe cat good,1\n,2\nNA,3\n" ",4\n')
+    assert predict(run, [str(tmp_path / "asked.csv")], text=[""], listener=heard).num_rows == 5
+    assert heard.warnings == ["rows that hold nothing to answer from, in note: 3"]
+
+
 @pytest.mark.withstands("bad inputs", case="D21")
 def test_strange_texts_are_answered(run: Path) -> None:
     strange = ["", "   ", "\ud800\udfff", "\x00", "a" * 10**6, "\U0010ffff" * 1000, "good " * 10**5]
