@@ -376,6 +376,18 @@ def test_what_does_not_fit_says_what_does(tmp_path: Path, flags: dict[str, str],
         new(table(tmp_path / "x.csv", ["a", "b"] * 20), folder=tmp_path, **flags)  # type: ignore[arg-type]
 
 
+def test_what_is_no_target_is_answered_with_what_to_say(tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "knock"}, {"role": "assistant", "content": "who"}]
+    path = tmp_path / "chat.jsonl"
+    path.write_text(f"{json.dumps({'messages': talk})}\n" * 40)
+    with pytest.raises(UsageError) as caught:
+        new(path, target="messages", folder=tmp_path)
+    told, *ways = str(caught.value).splitlines()
+    assert told.endswith("(messages: messages); say instead:")
+    assert ways == ["  --task language_modeling   # language_modeling: what the assistant says in a chat"]
+    assert usable(new(path, task="language_modeling", folder=tmp_path), tmp_path).task.type == "language_modeling"
+
+
 STRANGE = ["a b", "line\u2028recipe: 2", "next\x85: x", 'quo"#te', "tail\n", "${seed}", "\ufeffmark", "\U0001f600"]
 
 

@@ -128,7 +128,9 @@ def _nothing(facts: Facts, targets: Sequence[str], task: str | None, readings: S
     asked = " ".join([*(f"--target {name}" for name in targets), *([f"--task {task}"] if task else [])])
     kinds = [f"{name}: {column.kind or 'not read'}" for name, column in list(facts.columns.items())[:MAX_LISTED]]
     offers = ", ".join(sorted({one.task for one in readings})) or "no task known here"
-    return f"{facts.data}: {asked or 'nothing to learn'}: these data are good for {offers} ({', '.join(kinds)})"
+    told = f"{facts.data}: {asked or 'nothing to learn'}: these data are good for {offers} ({', '.join(kinds)})"
+    ways = [one for one in readings if one.rank < BY_TASK] or readings
+    return "\n".join([f"{told}; say instead:", *_listed(ways, readings)]) if ways else told
 
 
 def _together(facts: Facts, readings: Sequence[Reading], targets: Sequence[str]) -> list[Reading]:
