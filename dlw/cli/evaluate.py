@@ -71,7 +71,7 @@ def evaluate_cli(
 
 def _draw(result: Any) -> None:
     """Scores beside the baselines, then parts and slices, then requirements and the protocol in words."""
-    tell(f"{result.run}, step {result.step:,}, {result.rows:,} rows of {result.split}")
+    tell(f"{result.run}, step {result.step:,}, {result.rows:,} {result.unit} of {result.split}")
     names = [fit.name for fit in result.baselines]
     rows = table("metric", "network", "95 % interval", *names, numeric=("network", *names))
     for score in result.scores:

@@ -137,7 +137,7 @@ def _draw(result: TrainResult) -> None:
         if name != result.monitor:
             add_row(rows, "", f"{name} {figure(value)}")
     add_row(rows, "trained", f"{result.step:,} steps, {result.epochs:.4g} epochs in {_duration(result.seconds)}")
-    add_row(rows, "speed", f"{result.samples_per_second:,.0f} rows/s on {result.hardware}")
+    add_row(rows, "speed", f"{result.samples_per_second:,.0f} {result.unit}/s on {result.hardware}")
     add_row(rows, "run", result.run)
     draw(rows)
 

@@ -88,6 +88,8 @@ class Evaluation:
     warnings: tuple[str, ...]
     requirements: tuple[Verdict, ...]
     folder: str
+    unit: str = "rows"
+    """What is counted as rows: rows, or windows of a text."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; what is undefined is null."""

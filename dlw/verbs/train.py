@@ -77,6 +77,8 @@ class TrainResult:
     seconds: float
     samples_per_second: float
     hardware: str
+    unit: str = "rows"
+    """What a sample is: rows, or windows of a text."""
     dry_run: dict[str, Any] = field(default_factory=dict)
     """For `--dry-run`: estimated seconds and peak memory of the whole run, rows per split, column groups."""
 
@@ -276,6 +278,7 @@ def _result(
         seconds=round(seconds, 3),
         samples_per_second=round(rows / seconds, 1) if seconds else 0.0,
         hardware=f"{f'{session.team.size} x ' if session.team else ''}{job.hardware}",
+        unit="rows" if job.task.packing is None else "windows",
     )
 
 

@@ -67,6 +67,8 @@ def test_every_token_of_the_split_is_judged_beside_counts(run: Path) -> None:
     assert scores["bits_per_character"].value == pytest.approx(nats.value * 9 / 8 / np.log(2))
     assert nats.value < 0.5, "one of four words twice a line: 2.77 nats over 9 tokens, 0.31"
     assert "ngram" in nats.baselines
+    assert found.unit == "windows"
+    assert " training windows\n" in (run / "log.txt").read_text()
     (told,) = [line for line in found.protocol if line.startswith("text: ")]
     assert "360 tokens of 320 characters, in windows of 16 tokens 8 apart" in told
     written = pq.read_table(run / "evaluation" / "test" / "predictions.parquet")

@@ -42,7 +42,7 @@ def report(trained: Trained, judged: Judged, evaluation: Evaluation) -> str:
 
 def _head(trained: Trained, evaluation: Evaluation) -> Markup:
     best = next(one for one in evaluation.scores if one.metric == evaluation.headline)
-    where = f"{evaluation.rows:,} rows of {evaluation.split}, step {evaluation.step:,}"
+    where = f"{evaluation.rows:,} {evaluation.unit} of {evaluation.split}, step {evaluation.step:,}"
     line = [
         tag("strong", figure(best.value)),
         tag("span", f"{best.metric}, 95 % interval {_between(best.low, best.high)}"),
