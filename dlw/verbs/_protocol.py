@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,7 +14,7 @@ from dlw.recipe.schema import Block, Recipe, SplitPlan
 from dlw.specs import VOID, Outcome
 
 if TYPE_CHECKING:
-    from dlw.verbs._scores import BaselineFit, Score
+    from dlw.verbs._scores import BaselineFit, Score, Versus
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,22 @@ def sentences(recipe: Recipe, outcome: Outcome, facts: Facts, baselines: Sequenc
         else "intervals: none (evaluate.bootstrap is 0)"
     )
     told += [f"baseline {fit.name}: {fit.note}, {fit.seconds:.1f} s" for fit in baselines]
-    if baselines:
-        told.append("differences: network minus baseline, on the same draws of rows")
     return tuple(told)
+
+
+def differences(headline: Score) -> tuple[str, ...]:
+    """Return how far from each baseline the network is, by the metric that warnings speak of."""
+    return tuple(
+        f"difference to {name}, network minus baseline: {headline.metric} {_difference(versus)}"
+        + ("" if math.isnan(versus.difference.low) else ", on the same draws of rows")
+        for name, versus in headline.baselines.items()
+    )
+
+
+def _difference(versus: Versus) -> str:
+    found = versus.difference
+    told = f"{found.value:.4g}"
+    return told if math.isnan(found.low) else f"{told} (95 % interval {found.low:.4g} to {found.high:.4g})"
 
 
 def _repeats(count: int | None) -> str:
@@ -77,8 +91,7 @@ def comparisons(headline: Score, split: str) -> tuple[str, ...]:
         ahead = versus.difference.value if headline.higher_is_better else -versus.difference.value
         low = versus.difference.low if headline.higher_is_better else -versus.difference.high
         said = (
-            f"{headline.metric} {headline.value:.5g} against {versus.score.value:.5g}, difference "
-            f"{versus.difference.value:.4g} (95 % interval {versus.difference.low:.4g} to {versus.difference.high:.4g})"
+            f"{headline.metric} {headline.value:.5g} against {versus.score.value:.5g}, difference {_difference(versus)}"
         )
         if not ahead > 0:
             told.append(f"the network does not beat the baseline {name}: {said}")

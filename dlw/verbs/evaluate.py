@@ -211,6 +211,7 @@ def _evaluation(
     values |= {(gap.metric, gap.column): gap.difference.value for gap in gaps}
     fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
     chief = headline(recipe, trained.task)
+    shown = next(one for one in scores if one.metric == chief)
     facts = _facts(trained, judged, train, metrics)
     trust = _reliability.reliability(judged.outcome, facts.temperature)
     return Evaluation(
@@ -225,9 +226,13 @@ def _evaluation(
         slices=groups,
         gaps=gaps,
         reliability=trust,
-        protocol=(*_protocol.sentences(recipe, judged.outcome, facts, fits), *_groups.explained(gaps)),
+        protocol=(
+            *_protocol.sentences(recipe, judged.outcome, facts, fits),
+            *_protocol.differences(shown),
+            *_groups.explained(gaps),
+        ),
         warnings=(
-            *_protocol.comparisons(next(one for one in scores if one.metric == chief), judged.split),
+            *_protocol.comparisons(shown, judged.split),
             *_groups.warnings(groups, gaps),
             *_reliability.warnings(trust),
         ),

@@ -226,3 +226,17 @@ def test_when_a_comparison_warns(higher_is_better: bool, difference: tuple[float
     score = Score("m", 0.85, 0.8, 0.9, higher_is_better, versus(*difference))
     told = _protocol.comparisons(score, "test")
     assert [expected in text for text in told] == [True] if expected else told == ()
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        ((0.05, -0.01, 0.11), "m 0.05 (95 % interval -0.01 to 0.11), on the same draws of rows"),
+        ((0.05, float("nan"), float("nan")), "m 0.05"),
+    ],
+)
+def test_differences_are_told_with_an_interval_where_there_is_one(difference: tuple[float, ...], said: str) -> None:
+    score = Score("m", 0.85, 0.8, 0.9, True, versus(*difference))
+    assert _protocol.differences(score) == (f"difference to linear, network minus baseline: {said}",)
+    worse = Score("m", 0.85, 0.8, 0.9, True, versus(-difference[0], *difference[1:]))
+    assert not any("nan" in text for text in _protocol.comparisons(worse, "test"))
