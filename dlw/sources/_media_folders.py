@@ -30,15 +30,23 @@ _METADATA = {
     "metadata.parquet": _parquet_files.read,
 }
 _LINK = "file_name"
+_NO_CLASS = ("unsup", "unsupervised", "unlabeled", "unlabelled")
+"""Names of folders whose files have no class: those of the Large Movie Review Dataset, and usual ones."""
+Parts = dict[str, tuple[Path, list[Path]]]
+"""For each split its folder and its files."""
 
 
 @dataclass(frozen=True)
 class Media:
-    """What a folder holds: the name of one, the suffixes of its files, the column they become."""
+    """What a folder holds: the name of one, the suffixes of its files, the column they become.
+
+    With `has_notes` files of the same suffixes may lie beside the class folders of a split, and are left out.
+    """
 
     what: str
     suffixes: tuple[str, ...]
     column: str
+    has_notes: bool = False
 
 
 def claims(path: Path, media: Media) -> bool:
@@ -61,7 +69,7 @@ def _folder(root: Path, media: Media, listener: Listener) -> dict[str, pa.Table]
     whole = [file for file in files if file.parent == root and file.name in _METADATA]
     if whole:
         return {"train": _by_metadata(root, whole, media)}
-    parts: dict[str, tuple[Path, list[Path]]] = {}
+    parts: Parts = {}
     others = []
     for file in files:
         top = file.relative_to(root).parts[0]
@@ -83,11 +91,27 @@ def _folder(root: Path, media: Media, listener: Listener) -> dict[str, pa.Table]
             raise DataError(f"{root}: the {bare[0]} folder has no metadata file while others do")
         tables = {split: _by_metadata(root, described[split], media) for split in parts}
     else:
-        tables = _by_class(parts, media)
+        tables = _by_class(_without_notes(root, parts, listener) if media.has_notes else parts, media)
     return {split: tables[split] for split in SPLITS if split in tables}
 
 
-def _by_class(parts: dict[str, tuple[Path, list[Path]]], media: Media) -> dict[str, pa.Table]:
+def _without_notes(root: Path, parts: Parts, listener: Listener) -> Parts:
+    """Leave out what lies beside the class folders of a split, and folders named as of no class that another split
+    lacks; a folder that is no split's own stays as it is."""
+    folders = {
+        split: {file.parent.name for file in files if file.parent != top} for split, (top, files) in parts.items()
+    }
+    notes = {name for name in _NO_CLASS if not all(name in found for found in folders.values())}
+    kept = dict(parts)
+    for split, (top, files) in parts.items():
+        left = [file for file in files if file.parent == top or file.parent.name in notes]
+        if top != root and 0 < len(left) < len(files):
+            listener.line(f"{top}: {len(left)} files outside the class folders left out, such as {left[0]}")
+            kept[split] = (top, [file for file in files if file.parent != top and file.parent.name not in notes])
+    return kept
+
+
+def _by_class(parts: Parts, media: Media) -> dict[str, pa.Table]:
     """Label files with the name of the folder they lie in; no labels where all lie at the top."""
     import pyarrow as pa
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlw.errors import DataError
-from dlw.sources._files import has_suffix, split_of, walk
+from dlw.sources import _csv_files, _json_files, _parquet_files
+from dlw.sources._files import PICTURE_SUFFIXES, SOUND_SUFFIXES, has_suffix, split_of, walk
 
 SUFFIXES = (".txt",)
 COLUMN = "text"
+_TABLES = (*_csv_files.SUFFIXES, *_json_files.SUFFIXES, *_parquet_files.SUFFIXES)
+_OTHER_DATA = (*_TABLES, *PICTURE_SUFFIXES, *SOUND_SUFFIXES)
 
 
 def read(file: Path, encoding: str) -> str:
@@ -33,7 +36,15 @@ def holds_texts(folder: Path) -> bool:
 
 
 def has_classes(folder: Path) -> bool:
-    """Tell whether every file lies in a class folder, of two or more, which may be in the folder of a split."""
-    places = [file.relative_to(folder).parts[:-1] for file in walk(folder)]
-    inner = [place[1:] if place and split_of(Path(place[0])) else place for place in places]
-    return all(inner) and len({place[-1] for place in inner}) > 1
+    """Tell whether texts, and nothing else, lie in class folders, of two or more, perhaps in folders of splits.
+
+    Beside class folders in folders of splits there may be notes (a README, a vocabulary, lists of addresses), but
+    nothing that could be the data itself: tables, pictures or recordings.
+    """
+    places = {file: file.relative_to(folder).parts[:-1] for file in walk(folder)}
+    inner = {file: place[1:] if place and split_of(Path(place[0])) else place for file, place in places.items()}
+    beside = [file for file, place in inner.items() if not place]
+    if beside and (inner == places or any(has_suffix(file, _OTHER_DATA) for file in beside)):
+        return False
+    is_text = all(has_suffix(file, SUFFIXES) for file, place in inner.items() if place)
+    return is_text and len({place[-1] for place in inner.values() if place}) > 1

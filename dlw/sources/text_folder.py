@@ -1,7 +1,8 @@
 """Folders of texts, a row each: one folder per class, train/test folders, or a metadata.csv, .jsonl or .parquet.
 
 The layout of picture and sound folders. Without metadata the columns are `text` and, where the files lie in folders,
-`label`. With metadata every row names its text in `file_name`, and its other columns are kept.
+`label`; notes beside the class folders of splits are left out. With metadata every row names its text in `file_name`,
+and its other columns are kept.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from dlw.progress import Listener
 from dlw.sources import _media_folders
 from dlw.sources._base import SourceSettings
 from dlw.sources._encodings import Encoding
-from dlw.sources._text_files import COLUMN, SUFFIXES, has_classes, holds_texts, read
+from dlw.sources._text_files import COLUMN, SUFFIXES, has_classes, read
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MEDIA = _media_folders.Media("text", SUFFIXES, COLUMN)
+_MEDIA = _media_folders.Media("text", SUFFIXES, COLUMN, has_notes=True)
 
 
 class Settings(SourceSettings):
@@ -32,8 +33,8 @@ class Settings(SourceSettings):
 
 
 def claims(path: Path) -> bool:
-    """Tell whether a path is a folder of nothing but texts in two or more class folders."""
-    return path.is_dir() and holds_texts(path) and has_classes(path)
+    """Tell whether a path is a folder of texts in two or more class folders, with nothing but notes beside them."""
+    return path.is_dir() and has_classes(path)
 
 
 def open_tables(settings: Settings, cache: Path, listener: Listener) -> dict[str, pa.Table]:
