@@ -6,8 +6,10 @@ the metric under R sets of row weights (bootstrap counts) at once, or, slow in i
 `compute(outcome, weight: float64 [N] | None) -> float`. NaN is the honest answer where the metric is undefined (one
 class only). Optional: `by_class(outcome, weight_RN) -> float64 [R, K]`, the metric of each class alone.
 `counted(outcome) -> bool [N]` says which rows the metric looks at, where those are not all: few of them say little.
-`NEEDS` is (package, extra) where a metric needs an optional package, `signature() -> str` how it was computed in the
-terms of that package.
+`drawn(outcome, weight_RN) -> float64 [R]` is what intervals are made of where a row that is drawn twice changes the
+metric by being there twice; under weights of 1 it is the metric. `beside(outcome) -> str` says what a reader must know
+of the rows to judge the figure. `NEEDS` is (package, extra) where a metric needs an optional package,
+`signature() -> str` how it was computed in the terms of that package.
 Everything is numpy; the tests hold each metric against scikit-learn.
 Shape legend: N rows, K classes, L labels, T targets, Q levels, R resamples.
 """

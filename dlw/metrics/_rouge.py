@@ -6,16 +6,12 @@ script, without stemming.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from importlib.metadata import version
 
 import numpy as np
 
+from dlw.metrics._words import words_of
 from dlw.specs import Outcome
-
-_ALONE = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-"""Kana and Chinese characters: written without spaces, each counts as a word."""
 
 
 class _AnyScript:
@@ -23,8 +19,7 @@ class _AnyScript:
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words in small letters."""
-        signs = [sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in text.lower()]
-        return _ALONE.sub(r" \g<0> ", "".join(signs)).split()
+        return words_of(text)
 
 
 def f_measures(outcome: Outcome, kind: str) -> np.ndarray:

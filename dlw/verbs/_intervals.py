@@ -96,7 +96,9 @@ def _on_draws(outcome: Outcome, metrics: Mapping[str, ModuleType], count_RN: np.
         means_RM = count_RN @ rows_NM / count_RN.shape[1]
         values = {name: means_RM[:, place] for place, name in enumerate(means)}
     for name, module in metrics.items():
-        if hasattr(module, "resampled"):
+        if hasattr(module, "drawn"):
+            values[name] = module.drawn(outcome, count_RN)
+        elif hasattr(module, "resampled"):
             values[name] = module.resampled(outcome, count_RN)
         elif name not in values:
             values[name] = np.array([module.compute(outcome, count_N) for count_N in count_RN])

@@ -228,9 +228,11 @@ def _search(outcome: Outcome) -> str:
     )
 
 
-def signatures(metrics: Mapping[str, ModuleType]) -> tuple[str, ...]:
-    """Return how each metric that has versions and settings says that it was computed."""
-    return tuple(f"{name}: {module.signature()}" for name, module in metrics.items() if hasattr(module, "signature"))
+def explained(metrics: Mapping[str, ModuleType], outcome: Outcome) -> tuple[str, ...]:
+    """Return how each metric that has versions and settings says that it was computed, and what belongs beside it."""
+    told = [(name, module.signature()) for name, module in metrics.items() if hasattr(module, "signature")]
+    told += [(name, module.beside(outcome)) for name, module in metrics.items() if hasattr(module, "beside")]
+    return tuple(f"{name}: {text}" for name, text in told)
 
 
 def _also(count: int, what: str) -> str:

@@ -292,7 +292,7 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table, metrics: Mapping[s
         found=frozenset(by for by in searched if getattr(options, by) is not None),
         resamples=recipe.evaluate.bootstrap,
         seed=recipe.seed,
-        told=(*trained.task.protocol(judged.outcome), *_protocol.signatures(metrics)),
+        told=(*trained.task.protocol(judged.outcome), *_protocol.explained(metrics, judged.outcome)),
         look_back=max((spec.shape[0] for spec in trained.fitted.inputs.values() if spec.kind == "series"), default=0),
     )
 

@@ -86,6 +86,8 @@ def test_contract(name: str, kind: str) -> None:
     repeated = [value_of(module, rows.take(np.repeat(np.arange(40), row.astype(int)))) for row in weight]
     assert [value_of(module, rows, row) for row in weight] == pytest.approx(repeated, rel=1e-12)
     assert not (hasattr(module, "per_row") and hasattr(module, "resampled"))
+    if hasattr(module, "drawn"):
+        assert module.drawn(rows, np.ones((2, 40))).tolist() == pytest.approx([value_of(module, rows)] * 2, rel=1e-12)
     if hasattr(module, "resampled"):
         assert module.resampled(rows, weight).tolist() == pytest.approx(repeated, rel=1e-12)
     if hasattr(module, "per_row"):
@@ -440,6 +442,19 @@ def rouge(kind: str) -> Reference:
     return reference
 
 
+def distinct(length: int) -> Reference:
+    """Return a reference that sees each text as often as it weighs."""
+
+    def reference(o: Outcome, w: np.ndarray | None) -> float:
+        from nltk import ngrams
+
+        texts = np.repeat(o.prediction, np.ones(len(o.target), int) if w is None else w.astype(int))
+        grams = [gram for text in texts for gram in ngrams(text.split(), length)]
+        return len(set(grams)) / len(grams)
+
+    return reference
+
+
 ELSEWHERE = {("cer", "texts"), ("wer", "texts")}
 """Held against references in test_transcripts.py."""
 REFERENCES = [
@@ -459,6 +474,8 @@ REFERENCES = [
     *[("ranking", 2, name, reference) for name, reference in RANKINGS.items()],
     ("texts", 1, "bleu", corpus("BLEU")),
     ("texts", 1, "chrf", corpus("CHRF")),
+    ("texts", 1, "distinct_1", distinct(1)),
+    ("texts", 1, "distinct_2", distinct(2)),
     ("texts", 1, "rouge_1", rouge("rouge1")),
     ("texts", 1, "rouge_2", rouge("rouge2")),
     ("texts", 1, "rouge_l", rouge("rougeL")),
