@@ -13,7 +13,7 @@ and Pillow are imported inside functions, so that checking a recipe does not wai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -83,4 +83,21 @@ class Field(Protocol):
 
     def spec(self, state: State) -> FieldSpec:
         """Describe the encoded array to the network."""
+        ...
+
+
+class LastReply(NamedTuple):
+    """What was said in the conversation of a row before the assistant's last turn, as messages, and what it said."""
+
+    row: int
+    before: list[dict[str, str]]
+    said: str
+
+
+@runtime_checkable
+class Conversations(Protocol):
+    """A field whose values are conversations with an assistant."""
+
+    def last_replies(self, values: pa.ChunkedArray) -> list[LastReply]:
+        """Return the last reply of each conversation in which the assistant answers anything."""
         ...

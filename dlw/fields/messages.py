@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from dlw.errors import DataError
-from dlw.fields._base import Encoded, FieldSettings, Role, State
+from dlw.fields._base import Encoded, FieldSettings, LastReply, Role, State
 from dlw.fields._columns import row_told, shown
 from dlw.fields._tokenizers import CHARACTERS_PER_STEP, Reader, reader, train
 from dlw.ragged import lengths, stack
@@ -83,6 +83,16 @@ class Messages:
             {"role": ROLES[int(part[0]) - made.size], "content": content}
             for part, content in zip(parts, said, strict=True)
         ]
+
+    def last_replies(self, values: pa.ChunkedArray) -> list[LastReply]:
+        """Return what the assistant said last in each conversation where something was said before."""
+        found = []
+        for row, turns in enumerate(self._read(values)):
+            place = max((place for place, (role, _) in enumerate(turns) if role == "assistant"), default=0)
+            if place:
+                before = [{"role": role, "content": content} for role, content in turns[:place]]
+                found.append(LastReply(row, before, turns[place][1]))
+        return found
 
     def spec(self, state: State) -> FieldSpec:
         """Describe the tokens; statistics hold `roles`: {name: id}."""

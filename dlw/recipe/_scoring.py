@@ -39,6 +39,8 @@ def conditions(view: View) -> Iterator[Report]:
         if condition.split and condition.split not in SPLITS:
             yield path, name_problem("data.splits", condition.split, SPLITS, what="split")
         yield from _metric(view, condition.metric, path)
+        if condition.column and _judges_replies(view, condition.metric):
+            yield path, f"{condition.metric} judges replies, and those of all rows together: it has no gap"
         if condition.column:
             yield from _sliced(view, condition.column, path)
 
@@ -67,6 +69,15 @@ def monitor(view: View) -> Iterator[Report]:
         yield path, f"expected validation/METRIC, got '{shown(text)}'; did you mean {meant}?"
     else:
         yield from _metric(view, metric, path, also=("loss",))
+        if _judges_replies(view, metric):
+            yield path, f"{metric} judges replies, and only dlw evaluate writes them; choose by validation/loss"
+
+
+def _judges_replies(view: View, metric: str) -> bool:
+    """Return whether a metric judges replies in conversations: validations in training do not write any."""
+    module, task = plugin("metrics", metric), view.plugins.get(("task",))
+    written = set(getattr(task, "WRITTEN", ())) & set(outcomes(view))
+    return module is not None and not view.get("data", "target") and set(module.KINDS) <= written
 
 
 def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iterator[Report]:
@@ -95,8 +106,14 @@ def outcomes(view: View) -> tuple[str, ...]:
     if len(kinds) != 1 or task is None or not kinds <= set(task.TARGETS):
         return ()
     given: tuple[str, ...] = task.TARGETS[kinds.pop()]
+    if not (view.get("data", "target") or _holds_conversations(view)):
+        given = tuple(kind for kind in given if kind not in getattr(task, "WRITTEN", ()))
     has_levels = view.get("task", "quantiles") is not None
     return tuple(kind for kind in given if kind.endswith("quantiles") == has_levels)
+
+
+def _holds_conversations(view: View) -> bool:
+    return any(hasattr(module, "ROLES") for path, module in view.plugins.items() if path[:2] == ("data", "inputs"))
 
 
 def searches(view: View) -> Iterator[Report]:

@@ -3,10 +3,11 @@
 A plug-in file holds a docstring, `TARGETS` (target kind it accepts -> Outcome kinds it can give for it, see
 specs.FieldSpec and specs.Outcome; `none` where it needs no target), `OUTPUT` (the kind of specs.OutputSpec it asks
 for), a frozen pydantic `Settings`, and `build(settings, target)`, where `target` is the packed FieldSpec of the
-recipe's target columns. Four more are optional: `OWN_TARGETS`, the input kinds that the task can learn from without a
+recipe's target columns. Five more are optional: `OWN_TARGETS`, the input kinds that the task can learn from without a
 target column (the input is its own target then); `KEEPS_UNSEEN = True` where classes that training never saw are as
-good as others; `learns_from(settings, label)`, which says whether training rows of a label are kept; and `FOUND_BY`,
-which maps options that `calibrate` finds to the options that ask for it.
+good as others; `learns_from(settings, label)`, which says whether training rows of a label are kept; `FOUND_BY`, which
+maps options that `calibrate` finds to the options that ask for it; and `WRITTEN`, the Outcome kinds that `dlw evaluate`
+alone has, because the network writes for them: without a target column, replies in conversations, where a metric asks.
 Files import torch only inside the functions that compute with tensors, so that a bundle decodes without it.
 Shape legend: B rows, K outputs.
 """

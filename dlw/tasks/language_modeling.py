@@ -16,7 +16,8 @@ from dlw.tasks._writing import WritingSettings, end_of, judged_tokens, mean_row_
 if TYPE_CHECKING:
     from torch import Tensor
 
-TARGETS = {"tokens": ("nats",)}
+TARGETS = {"tokens": ("nats", "texts")}
+WRITTEN = ("texts",)
 OWN_TARGETS = ("tokens",)
 OUTPUT = "tokens"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TARGETS = {"tokens": ("texts", "nats")}
+WRITTEN = ("texts",)
 OUTPUT = "told_tokens"
 NEEDS = ("sacrebleu", "text")
 """The package that its scores are computed with, and the extra that installs it."""

@@ -117,15 +117,13 @@ def refuse_without_validation(recipe: Recipe) -> None:
 
 
 def validation_metrics(recipe: Recipe, task: Task) -> dict[str, Metric]:
-    """Return the metrics that are computed at every validation: the recipe's and the monitored one."""
+    """Return the metrics that are computed at every validation: the recipe's and the monitored one, but for those that
+    judge what is written."""
     monitor = monitored(recipe, task)[0].removeprefix("validation/")
     names = dict.fromkeys([*metric_names(recipe, task), *([monitor] if monitor != "loss" else [])])
     modules = {name: registry.load("metrics", name) for name in names}
-    return {
-        name: partial(value_of, module)
-        for name, module in modules.items()
-        if not task.validated or task.validated in module.KINDS
-    }
+    written = set(getattr(registry.load("tasks", recipe.task.type), "WRITTEN", ()))
+    return {name: partial(value_of, module) for name, module in modules.items() if not set(module.KINDS) <= written}
 
 
 def _build_augments(recipe: Recipe, fitted: Fitted) -> list[Augment]:

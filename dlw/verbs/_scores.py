@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from dlw.metrics._base import value_of
 from dlw.runs.disk import finite
-from dlw.verbs._intervals import Interval
+from dlw.specs import Outcome
+from dlw.verbs._intervals import Interval, interval, resample
 from dlw.verbs._reliability import Reliability
 from dlw.verbs._requirements import Verdict
+
+if TYPE_CHECKING:
+    from dlw.verbs._baseline import Rival
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,24 @@ class Score:
     high: float
     higher_is_better: bool
     baselines: dict[str, Versus]
+
+
+def scored(
+    outcome: Outcome, metrics: Mapping[str, ModuleType], found: Sequence[Rival], resamples: int, seed: int
+) -> tuple[Score, ...]:
+    """Return each metric with its interval, beside each baseline on the same draws of rows."""
+    outcomes = {"": outcome, **{one.name: one.outcome for one in found}}
+    drawn = resample(outcomes, metrics, resamples, seed)
+    scores = []
+    for name, module in metrics.items():
+        own = interval(value_of(module, outcome), drawn[""][name])
+        beside = {}
+        for one in found:
+            theirs = interval(value_of(module, one.outcome), drawn[one.name][name])
+            difference = interval(own.value - theirs.value, drawn[""][name] - drawn[one.name][name])
+            beside[one.name] = Versus(theirs, difference)
+        scores.append(Score(name, own.value, own.low, own.high, bool(module.HIGHER_IS_BETTER), beside))
+    return tuple(scores)
 
 
 @dataclass(frozen=True)

@@ -95,14 +95,17 @@ def compare(first: Path, second: Path, *, split: str = "test") -> Comparison:
     right, lent = _by_one_yardstick(_aligned(kept[1].outcome, left, second), left)
     _require_same_rows(kept[0], replace(kept[1], outcome=right), (first, second))
     names = [name for name in _metrics(runs[0], split) if name in _metrics(runs[1], split)]
-    metrics = {name: registry.load("metrics", name) for name in names}
+    modules = {name: registry.load("metrics", name) for name in names}
+    metrics = {name: module for name, module in modules.items() if left.kind in module.KINDS}
     if not metrics:
         raise UsageError(f"{first} and {second}: no metric was computed for both; set the same `evaluate.metrics`")
     drawn = resample({"first": left, "second": right}, metrics, RESAMPLES, SEED)
-    compared = tuple(_compared(name, metrics[name], left, right, drawn) for name in names)
+    compared = tuple(_compared(name, metrics[name], left, right, drawn) for name in metrics)
     notes = [f"second minus first; 95 % intervals from {RESAMPLES:,} paired bootstrap draws of rows, seed {SEED}"]
     if left.kind in _OVERLAPPING:
         notes.append("windows overlap or follow one another: the intervals are too narrow")
+    if others := [name for name in names if name not in metrics]:
+        notes.append(f"{', '.join(others)}: judged on what was written beside, which is not compared")
     if lent:
         notes.append(f"both are judged by the {' and the '.join(lent)} of the first")
     if any(one.mcnemar for one in compared):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,22 +13,21 @@ import numpy as np
 
 from dlw import registry
 from dlw.errors import RequirementError, UsageError
-from dlw.metrics._base import value_of
 from dlw.progress import Listener, Silent
 from dlw.recipe.check import settings
 from dlw.recipe.conditions import Condition
 from dlw.recipe.schema import Recipe
 from dlw.shards import ShardedTable, loaded, sampled
 from dlw.specs import Arrays, Outcome
-from dlw.verbs import _digests, _groups, _outcomes, _protocol, _reliability, _requirements, _slices
+from dlw.verbs import _digests, _groups, _outcomes, _protocol, _reliability, _replies, _requirements, _slices
 from dlw.verbs._answers import answered, answered_from_disk, encoded_for
 from dlw.verbs._baseline import Rival, rivals
-from dlw.verbs._intervals import interval, resample
 from dlw.verbs._judged import OTHER_ROWS, laid_out, refuse_kind, tables_of
 from dlw.verbs._memory import budget_bytes, with_budget
 from dlw.verbs._objects import in_given_pixels
 from dlw.verbs._recordings import alike
-from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, Score, Versus
+from dlw.verbs._replies import Replies
+from dlw.verbs._scores import BaselineFit, Evaluation, Gap, Group, scored
 from dlw.verbs._together import cache_of
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class Judged:
     """The encoded rows; None where they do not fit the memory."""
     answers: Arrays
     outcome: Outcome
+    replies: Replies = field(default_factory=Replies)
+    """What the network wrote beside, for metrics that read texts."""
 
     def kept(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of the rows that were answered."""
@@ -100,8 +101,10 @@ def evaluate(
     columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices, *(one.column for one in asked if one.column)]))
     _slices.check_columns(columns, tables[split].column_names, "--slice")
     judged = _judge(trained, split, tables[split], data, listener, team)
-    of_slices = _groups.slice_metrics(judged.outcome, metrics, [one.metric for one in asked if one.column])
-    refuse_kind({**metrics, **of_slices}, judged.outcome.kind)
+    judged = replace(judged, replies=_replies.replies(trained, tables[split], metrics, judged.outcome.kind, listener))
+    own = {name: module for name, module in metrics.items() if name not in judged.replies.metrics}
+    of_slices = _groups.slice_metrics(judged.outcome, own, [one.metric for one in asked if one.column])
+    refuse_kind({**own, **of_slices}, judged.outcome.kind)
     found: list[Rival] = []
     if recipe.evaluate.baseline:
         rows, train = judged.kept(judged.table.column_names), sampled(tables["train"], budget_bytes(recipe) // 8)
@@ -117,7 +120,7 @@ def evaluate(
             recordings=alike(train, judged.outcome, rows, recipe.evaluate.within),
         )
     groups = _groups.sliced(judged.outcome, judged.kept(columns), of_slices, recipe)
-    evaluation = _evaluation(trained, judged, metrics, found, groups, asked, tables["train"])
+    evaluation = _evaluation(trained, judged, own, found, groups, asked, tables["train"])
     _write(trained, judged, evaluation, listener)
     for text in evaluation.warnings:
         listener.warn(text)
@@ -205,7 +208,9 @@ def _evaluation(
     from dlw.verbs._network import headline
 
     recipe = trained.recipe
-    scores = _scores(judged.outcome, metrics, found, recipe.evaluate.bootstrap, recipe.seed)
+    scores = scored(judged.outcome, metrics, found, recipe.evaluate.bootstrap, recipe.seed)
+    more = judged.replies
+    scores += scored(more.outcome, more.metrics, [], recipe.evaluate.bootstrap, recipe.seed)
     groups, gaps = sliced
     values = {(one.metric, ""): one.value for one in scores}
     values |= {(gap.metric, gap.column): gap.difference.value for gap in gaps}
@@ -242,23 +247,6 @@ def _evaluation(
     )
 
 
-def _scores(
-    outcome: Outcome, metrics: Mapping[str, ModuleType], found: Sequence[Rival], resamples: int, seed: int
-) -> tuple[Score, ...]:
-    outcomes = {"": outcome, **{one.name: one.outcome for one in found}}
-    drawn = resample(outcomes, metrics, resamples, seed)
-    scores = []
-    for name, module in metrics.items():
-        own = interval(value_of(module, outcome), drawn[""][name])
-        beside = {}
-        for one in found:
-            theirs = interval(value_of(module, one.outcome), drawn[one.name][name])
-            difference = interval(own.value - theirs.value, drawn[""][name] - drawn[one.name][name])
-            beside[one.name] = Versus(theirs, difference)
-        scores.append(Score(name, own.value, own.low, own.high, bool(module.HIGHER_IS_BETTER), beside))
-    return tuple(scores)
-
-
 def _facts(trained: Trained, judged: Judged, train: pa.Table, metrics: Mapping[str, ModuleType]) -> _protocol.Facts:
     from dlw.verbs._leaks import compared, row_codes
     from dlw.verbs._network import monitored
@@ -292,13 +280,18 @@ def _facts(trained: Trained, judged: Judged, train: pa.Table, metrics: Mapping[s
         found=frozenset(by for by in searched if getattr(options, by) is not None),
         resamples=recipe.evaluate.bootstrap,
         seed=recipe.seed,
-        told=(*trained.task.protocol(judged.outcome), *_protocol.explained(metrics, judged.outcome)),
+        told=(
+            *trained.task.protocol(judged.outcome),
+            *_protocol.explained(metrics, judged.outcome),
+            *judged.replies.protocol(trained),
+            *_protocol.explained(judged.replies.metrics, judged.replies.outcome),
+        ),
         look_back=max((spec.shape[0] for spec in trained.fitted.inputs.values() if spec.kind == "series"), default=0),
     )
 
 
 def _write(trained: Trained, judged: Judged, evaluation: Evaluation, listener: Listener) -> None:
-    from dlw.runs.disk import write_atomic, write_json
+    from dlw.runs.disk import discard, write_atomic, write_json
     from dlw.verbs._report.write import report
     from dlw.verbs._tables import table_bytes
 
@@ -306,6 +299,10 @@ def _write(trained: Trained, judged: Judged, evaluation: Evaluation, listener: L
     write_json(folder / "metrics.json", evaluation.to_json())
     write_atomic(folder / "predictions.parquet", table_bytes(_predictions(trained, judged, listener), ".parquet"))
     write_atomic(folder / _outcomes.FILE, _outcomes.to_bytes(judged.outcome, _row_digests(trained, judged)))
+    if judged.replies.metrics:
+        write_atomic(folder / _replies.FILE, _replies.to_bytes(judged.replies))
+    else:
+        discard(folder / _replies.FILE)
     write_atomic(folder / "report.html", report(trained, judged, evaluation).encode())
 
 
