@@ -100,8 +100,7 @@ def evaluate(
     tables = tables_of(trained, split, data, listener, cache_of(trained.run, team))
     columns = list(dict.fromkeys([*recipe.evaluate.slices, *slices, *(one.column for one in asked if one.column)]))
     _slices.check_columns(columns, tables[split].column_names, "--slice")
-    judged = _judge(trained, split, tables[split], data, listener, team)
-    judged = replace(judged, replies=_replies.replies(trained, tables[split], metrics, judged.outcome.kind, listener))
+    judged = _judge(trained, split, tables[split], data, metrics, listener, team)
     own = {name: module for name, module in metrics.items() if name not in judged.replies.metrics}
     of_slices = _groups.slice_metrics(judged.outcome, own, [one.metric for one in asked if one.column])
     refuse_kind({**own, **of_slices}, judged.outcome.kind)
@@ -173,7 +172,13 @@ def _metrics(trained: Trained, required: list[str]) -> dict[str, ModuleType]:
 
 
 def _judge(
-    trained: Trained, split: str, table: pa.Table, data: Path | None, listener: Listener, team: Team | None
+    trained: Trained,
+    split: str,
+    table: pa.Table,
+    data: Path | None,
+    metrics: Mapping[str, ModuleType],
+    listener: Listener,
+    team: Team | None,
 ) -> Judged:
     arrays: Arrays | None = None
     if _stays_on_disk(trained, table):
@@ -184,7 +189,8 @@ def _judge(
         arrays, rows, left_out = encoded.arrays, encoded.rows, len({row for row, _, _ in encoded.bad})
     outcome = laid_out(trained, split, table.take(rows), outcome)
     source = _protocol.source(trained.recipe) if data is None else f"{data}; all rows"
-    return Judged(split, source, table, rows, left_out, arrays, answers, outcome)
+    replies = _replies.replies(trained, table, metrics, outcome.kind, listener)
+    return Judged(split, source, table, rows, left_out, arrays, answers, outcome, replies)
 
 
 def _tuning(trained: Trained, tables: Mapping[str, pa.Table], listener: Listener) -> Arrays | None:
@@ -215,8 +221,7 @@ def _evaluation(
     values = {(one.metric, ""): one.value for one in scores}
     values |= {(gap.metric, gap.column): gap.difference.value for gap in gaps}
     fits = tuple(BaselineFit(one.name, one.note, one.seconds) for one in found)
-    chief = headline(recipe, trained.task)
-    shown = next(one for one in scores if one.metric == chief)
+    shown = next(one for one in scores if one.metric == headline(recipe, trained.task))
     facts = _facts(trained, judged, train, metrics)
     trust = _reliability.reliability(judged.outcome, facts.temperature)
     return Evaluation(
@@ -224,7 +229,7 @@ def _evaluation(
         split=judged.split,
         rows=len(judged.rows),
         step=trained.step,
-        headline=chief,
+        headline=shown.metric,
         scores=scores,
         baselines=fits,
         parts=_groups.parts(judged.outcome, metrics, recipe),
