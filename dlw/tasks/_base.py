@@ -66,8 +66,13 @@ class Task(Protocol):
     """Ids that are never written."""
     compares_rows: bool = False
     """Whether the loss of a row depends on the other rows of its batch, beyond what `counted` says."""
-    validated: str = ""
-    """The kind of outcome that validations in training have, where it is not what `dlw evaluate` judges."""
+    is_validated_apart: bool = False
+    """Whether validations in training have another kind of outcome than `dlw evaluate` judges."""
+
+    @property
+    def unit(self) -> str:
+        """What the rows of the network are: rows of the data, or windows of texts."""
+        return "rows" if self.packing is None else "windows"
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """Return each row's loss, float32 [B], from the network's output [B, K] and the encoded target [B, ...]."""

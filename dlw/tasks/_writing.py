@@ -56,6 +56,15 @@ class WritingSettings(TaskSettings):
             raise ValueError("stop: an empty word would end every text at once")
         return self
 
+    def told(self) -> str:
+        """Say how tokens are chosen, and how many at most."""
+        if self.beams > 1:
+            how = f"beam search of width {self.beams}, length penalty {self.length_penalty:g}"
+        else:
+            drawing = f"top_k {self.top_k}, top_p {self.top_p:g}, repetition_penalty {self.repetition_penalty:g}"
+            how = f"temperature {self.temperature:g}, {drawing}, seed {self.seed}"
+        return f"{how}, {self.max_tokens:,} tokens at most"
+
     def _differs(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)
 

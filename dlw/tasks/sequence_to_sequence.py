@@ -40,7 +40,7 @@ def build(settings: Settings, target: FieldSpec) -> SequenceToSequenceTask:
 class SequenceToSequenceTask(Task):
     """Logits of the target's tokens and of its end, each knowing those before."""
 
-    validated = "nats"
+    is_validated_apart = True
 
     def __init__(self, settings: Settings, target: FieldSpec) -> None:
         self.settings = settings
@@ -78,13 +78,7 @@ class SequenceToSequenceTask(Task):
 
     def protocol(self, outcome: Outcome) -> tuple[str, ...]:
         """Say how the texts were written."""
-        chosen = self.settings
-        how = f"temperature {chosen.temperature:g}, seed {chosen.seed}"
-        if chosen.beams > 1:
-            how = f"beam search of width {chosen.beams}, length penalty {chosen.length_penalty:g}"
-        return (
-            f"texts: written by {how}, {chosen.max_tokens} tokens at most, judged against the column as it was given",
-        )
+        return (f"texts: written by {self.settings.told()}, judged against the column as it was given",)
 
     def decode(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return what is known of each row as columns: the written text, or sums over its target."""

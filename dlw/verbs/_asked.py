@@ -85,15 +85,17 @@ def num_empty(fitted: Fitted, table: pa.Table, rows: np.ndarray) -> int:
 
 
 def _is_empty(values: pa.ChunkedArray) -> np.ndarray:
-    """Tell for each row, bool [N], whether it is missing, no number or a text of no letters."""
+    """Tell for each row, bool [N], whether it is missing, no number or an empty text."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     what = family(values.type)
     if what == "numbers":
         return np.isnan(to_floats(values, ""))
     if what == "text":
-        return np.array([not text for text in one_array(values).cast(pa.large_binary()).to_pylist()], bool)
-    return ~np.array(values.is_valid().to_pylist(), bool)
+        length = pc.binary_length(one_array(values).cast(pa.large_binary()))
+        return np.array(pc.equal(pc.fill_null(length, 0), 0).to_pylist(), bool)
+    return np.array(values.is_null().to_pylist(), bool)
 
 
 class FreeNames:

@@ -102,7 +102,7 @@ def headline(recipe: Recipe, task: Task) -> str:
     """Return the metric that chose the checkpoint, or the first reported one if that was the loss or judges another
     kind of outcome."""
     chosen = monitored(recipe, task)[0].rpartition("/")[2]
-    is_judged = chosen != "loss" and not task.validated
+    is_judged = chosen != "loss" and not task.is_validated_apart
     return chosen if is_judged else (*metric_names(recipe, task), *task.metrics)[0]
 
 

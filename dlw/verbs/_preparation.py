@@ -53,7 +53,7 @@ def prepared(
         refuse_without_validation(recipe)
         listener.warn("there is no validation split: the last checkpoint counts as the best")
     parameters = sum(parameter.numel() for parameter in job.network.parameters())
-    told = f"{splits['train'].num_rows:,} training {'rows' if packing is None else 'windows'}"
+    told = f"{splits['train'].num_rows:,} training {job.task.unit}"
     listener.line(f"{recipe.model.type} with {parameters:,} parameters, {told}")
     prints = fingerprint(printed, plugins, hardware.device.type if team else str(hardware.device), recipe, team)
     if team:

@@ -44,14 +44,10 @@ class Replies:
             return ()
         options = trained.task.writing
         assert options is not None
-        drawing = f"top_k {options.top_k}, top_p {options.top_p:g}, seed {options.seed}"
-        how = f"temperature {options.temperature:g}, {drawing}"
-        if options.beams > 1:
-            how = f"beam search of width {options.beams}, length penalty {options.length_penalty:g}"
         return (
             "replies: to what was said before the last turn of the assistant, beside what it said there, in "
-            f"{len(self.rows):,} of {self.among:,} conversations with such a turn, evenly spaced; {how}, "
-            f"{options.max_tokens:,} tokens at most",
+            f"{len(self.rows):,} of {self.among:,} conversations with such a turn, evenly spaced; "
+            f"{options.told()}",
         )
 
 

@@ -248,7 +248,7 @@ def _evaluation(
         ),
         requirements=tuple(_requirements.judge(one, values) for one in asked),
         folder=str(trained.run.evaluation(judged.split)),
-        unit="rows" if trained.task.packing is None else "windows",
+        unit=trained.task.unit,
     )
 
 

@@ -278,7 +278,7 @@ def _result(
         seconds=round(seconds, 3),
         samples_per_second=round(rows / seconds, 1) if seconds else 0.0,
         hardware=f"{f'{session.team.size} x ' if session.team else ''}{job.hardware}",
-        unit="rows" if job.task.packing is None else "windows",
+        unit=job.task.unit,
     )
 
 

@@ -125,7 +125,7 @@ def test_erasing_overwrites_one_box_of_the_area_stated() -> None:
 
 
 def test_erasing_area_must_rise() -> None:
-    with pytest.raises(ValidationError, match=r"starts at 0.5 and ends below, at 0.2"):
+    with pytest.raises(ValidationError, match=r"(?s)\narea\n.*starts at 0.5 and ends below, at 0.2"):
         augmentation("random_erasing", (1, 8, 8), area=(0.5, 0.2))
 
 

@@ -116,5 +116,5 @@ def test_a_mask_of_two_classes_is_asked_for(kind: str, classes: int) -> None:
 
 
 def test_the_light_must_rise() -> None:
-    with pytest.raises(ValidationError, match="ends below"):
+    with pytest.raises(ValidationError, match=r"(?s)\nlight\n.*starts at 2.0 and ends below, at 1.0"):
         synthetic_defects.Settings(light=(2.0, 1.0))

@@ -46,6 +46,17 @@ model: {type: resnet, widths: [4], depths: [1]}
 train: {epochs: 1, batch_size: 8, threads: 1}
 """
 
+CHAT_RECIPE = """\
+name: chat
+data:
+  source: chat.jsonl
+  splits: {train: "train[:80]", validation: "train[80:90]", test: "train[90:]"}
+  inputs: {messages: {type: messages, vocabulary: 300}}
+model: {type: gpt, width: 16, depth: 1, heads: 2}
+optimizer: {lr: 0.02}
+"""
+"""Of task, training and evaluation whoever uses it says more."""
+
 TOWNS = ("Graz", "Linz", "Wien")
 
 

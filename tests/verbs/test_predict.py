@@ -145,7 +145,6 @@ def test_unseen_category_is_counted_and_shown(bundle: Path, tmp_path: Path) -> N
     assert [text for text in heard.warnings if "town" in text and "Atlantis" in text]
 
 
-@pytest.mark.withstands("bad inputs", case="D12")
 def test_rows_that_hold_nothing_in_any_column_are_counted(bundle: Path, tmp_path: Path) -> None:
     path, heard = tmp_path / "a.csv", Heard()
     path.write_text("age,wage,town\n30,,\n,unknown,\n,,Graz\n,,\n")
@@ -155,6 +154,7 @@ def test_rows_that_hold_nothing_in_any_column_are_counted(bundle: Path, tmp_path
     ]
 
 
+@pytest.mark.withstands("bad inputs", case="D12")
 def test_changed_column_type_is_an_error(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,wage,town\nold,1,Graz\n")

@@ -23,20 +23,16 @@ from dlw.verbs._trained import open_trained
 from dlw.verbs.compare import compare
 from dlw.verbs.evaluate import evaluate
 from dlw.verbs.predict import predict
-from tests.verbs.small_runs import trained
+from tests.verbs.small_runs import CHAT_RECIPE, trained
 
-CHAT = """\
-name: chat
+CHAT = (
+    CHAT_RECIPE
+    + """\
 task: {type: language_modeling, context: 32, max_tokens: 8, seed: 3}
-data:
-  source: chat.jsonl
-  splits: {train: "train[:80]", validation: "train[80:90]", test: "train[90:]"}
-  inputs: {messages: {type: messages, vocabulary: 300}}
-model: {type: gpt, width: 16, depth: 1, heads: 2}
-optimizer: {lr: 0.02}
 train: {steps: 80, batch_size: 8, threads: 1}
 evaluate: {metrics: [perplexity, distinct_2], bootstrap: 50}
 """
+)
 WORDS = ("knock", "who", "is", "there", "a", "cat")
 
 
@@ -73,7 +69,7 @@ def test_replies_are_written_beside_what_was_said(run: Path, monkeypatch: pytest
     assert "ngram" in scores["perplexity"].baselines
     (told,) = [line for line in found.protocol if line.startswith("replies: ")]
     assert "in 9 of 9 conversations" in told
-    assert "temperature 1, top_k 0, top_p 1, seed 3, 8 tokens at most" in told
+    assert "temperature 1, top_k 0, top_p 1, repetition_penalty 1, seed 3, 8 tokens at most" in told
     assert [line for line in found.protocol if line.startswith("distinct_2: of ")]
     assert "validation/perplexity" in (run / "metrics.jsonl").read_text()
     assert "distinct_2" not in (run / "metrics.jsonl").read_text(), "validations write nothing"

@@ -36,7 +36,7 @@ from dlw.verbs.evaluate import evaluate
 from dlw.verbs.export import export
 from dlw.verbs.predict import predict
 from tests.heard import Heard
-from tests.verbs.small_runs import lines, trained
+from tests.verbs.small_runs import CHAT_RECIPE, lines, trained
 
 RECIPE = """\
 name: lines
@@ -255,17 +255,13 @@ def test_nothing_is_put_around_a_text_that_is_continued(tmp_path: Path) -> None:
     assert str(predict(run, [], text=["ab"]).columns["written"][0]).startswith("cd")
 
 
-CHAT = """\
-name: chat
+CHAT = (
+    CHAT_RECIPE
+    + """\
 task: {type: language_modeling, context: 32, max_tokens: 8, temperature: 0}
-data:
-  source: chat.jsonl
-  splits: {train: "train[:80]", validation: "train[80:90]", test: "train[90:]"}
-  inputs: {messages: {type: messages, vocabulary: 300}}
-model: {type: gpt, width: 16, depth: 1, heads: 2}
-optimizer: {lr: 0.02}
 train: {epochs: 12, batch_size: 8, threads: 1}
 """
+)
 
 
 def test_a_talk_that_ends_with_a_question_is_judged_by_its_answers(tmp_path: Path) -> None:
