@@ -14,6 +14,10 @@ WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 28, 10, 40
 TICKS = 5
 MOST_POINTS = 1500
+EVEN = 1e-9
+"""Values that differ by a smaller share of the largest are drawn as one: rounding is all that tells them apart."""
+LARGEST = 1e300
+"""Values further from 0 leave the chart: their differences are not numbers any more."""
 CLASSES = ("one", "two")
 
 
@@ -154,10 +158,12 @@ def _step(low: float, high: float) -> float:
 
 def _rounded(values: np.ndarray) -> tuple[float, float]:
     """Return round numbers around the finite values."""
-    finite = values[np.isfinite(values)]
+    finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    if low == high:
-        low, high = low - max(abs(low), 1.0) / 2, high + max(abs(high), 1.0) / 2
+    size = max(abs(low), abs(high), 1 / LARGEST)
+    if high - low < EVEN * size:
+        half = max(size, 1.0) / 2
+        low, high = low - half, high + half
     step = _step(low, high)
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
 
