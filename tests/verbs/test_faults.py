@@ -139,7 +139,7 @@ def test_killed_at_the_calls_of_a_whole_training(
 
 
 @pytest.mark.withstands("SIGKILLs of forked trainings", case="F02")
-@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.timeout(1800)
 def test_killed_at_random_again_and_again(tmp_path: Path, family: str, kills: int, tally: Tally) -> None:
