@@ -23,7 +23,8 @@ class Settings(ModelSettings):
 
     Where the target has the tokenizer of the input (`tokenizer: column:NAME`), what is read goes in by the same matrix,
     and each step also copies: a learned share of its probability goes to the tokens that were read, by how much it
-    looks at each (See, Liu and Manning 2017, arXiv:1704.04368)."""
+    looks at each (See, Liu and Manning 2017, arXiv:1704.04368). It looks for what was read there and for the token
+    before it, so that a passage is copied on from the token that was written last."""
 
     width: int = Field(256, ge=8, le=16_384, description="Size of each token's vector.")
     depth: int = Field(3, ge=1, le=100, description="Layers of the encoder, and of the decoder.")

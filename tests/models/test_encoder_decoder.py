@@ -90,10 +90,24 @@ def test_what_is_read_is_copied_long_before_it_is_learned() -> None:
     assert chance["text"] > 0.9 > 0.4 > chance[""]
 
 
-def marked(seed: int) -> dict[str, Tensor]:
-    """Return 32 rows of 6 tokens, among them a 4 before the one that is the answer."""
-    given = tokens(32, 6, low=5, seed=seed)
+def test_a_passage_is_copied_on_from_its_last_token() -> None:
+    """Answer with the three tokens behind a 4: 50 steps do, as a step is also looked up by the token before it."""
+    made = network("text").train()
+    optimizer = torch.optim.Adam(made.parameters(), lr=1e-2)
+    for step in range(51):
+        batch = marked(step, steps=12, answered=3)
+        found = made(batch)
+        wanted = F.pad(batch[TARGET], (0, 1), value=END).long()
+        optimizer.zero_grad()
+        F.cross_entropy(found.flatten(0, 1), wanted.flatten()).backward()
+        optimizer.step()
+    assert found.exp().gather(2, wanted[..., None]).mean(0).min() > 0.8
+
+
+def marked(seed: int, steps: int = 6, answered: int = 1) -> dict[str, Tensor]:
+    """Return 32 rows of tokens, among them a 4 before those that are the answer."""
+    given = tokens(32, steps, low=5, seed=seed)
     row = torch.arange(32)
-    at = torch.from_numpy(np.random.default_rng(seed + 1000).integers(0, 5, 32))
+    at = torch.from_numpy(np.random.default_rng(seed + 1000).integers(0, steps - answered, 32))
     given[row, at] = 4
-    return {"text": given, TARGET: given[row, at + 1][:, None]}
+    return {"text": given, TARGET: torch.stack([given[row, at + place] for place in range(1, answered + 1)], 1)}
