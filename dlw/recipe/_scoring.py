@@ -69,15 +69,20 @@ def monitor(view: View) -> Iterator[Report]:
         yield path, f"expected validation/METRIC, got '{shown(text)}'; did you mean {meant}?"
     else:
         yield from _metric(view, metric, path, also=("loss",))
-        if _judges_replies(view, metric):
-            yield path, f"{metric} judges replies, and only dlw evaluate writes them; choose by validation/loss"
+        if _judges_writing(view, metric):
+            yield path, f"{metric} judges what is written, and only dlw evaluate writes; choose by validation/loss"
 
 
 def _judges_replies(view: View, metric: str) -> bool:
-    """Return whether a metric judges replies in conversations: validations in training do not write any."""
+    """Return whether a metric judges replies in conversations."""
+    return not view.get("data", "target") and _judges_writing(view, metric)
+
+
+def _judges_writing(view: View, metric: str) -> bool:
+    """Return whether a metric judges what is written: validations in training do not write."""
     module, task = plugin("metrics", metric), view.plugins.get(("task",))
     written = set(getattr(task, "WRITTEN", ())) & set(outcomes(view))
-    return module is not None and not view.get("data", "target") and set(module.KINDS) <= written
+    return module is not None and set(module.KINDS) <= written
 
 
 def _metric(view: View, name: str, path: Path, also: Iterable[str] = ()) -> Iterator[Report]:

@@ -120,7 +120,7 @@ def test_runs_are_compared_by_the_rest(run: Path) -> None:
         (
             "train: {",
             "checkpoint: {monitor: validation/distinct_2}\ntrain: {",
-            "distinct_2 judges replies, and",
+            "distinct_2 judges what is written, and only dlw evaluate writes; choose by validation/loss",
         ),
         ("bootstrap", "slices: [a], require: ['max_gap(distinct_2, a) < 1'], bootstrap", "it has no gap"),
     ],

@@ -18,10 +18,11 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from dlw.cli.options import readable
-from dlw.errors import DataError, UsageError
+from dlw.errors import DataError, RecipeError, UsageError
 from dlw.fields import text as text_field
 from dlw.fields._tokenizers import train
 from dlw.progress import Silent
+from dlw.recipe.check import load_recipe
 from dlw.search import State, Writer
 from dlw.specs import Arrays
 from dlw.tasks import language_modeling
@@ -297,6 +298,15 @@ optimizer: {lr: 0.01}
 train: {epochs: 40, batch_size: 16, threads: 1, precision: fp32}
 evaluate: {metrics: [bleu, chrf, rouge_l, cer]}
 """
+
+
+def test_a_score_of_what_is_written_chooses_no_checkpoint(tmp_path: Path) -> None:
+    """Validations in training do not write: a monitor that never had a value would keep the last step, silently."""
+    (tmp_path / "recipe.yaml").write_text(TURNED + "checkpoint: {monitor: validation/chrf}\n")
+    with pytest.raises(RecipeError, match="chrf judges what is written, and only dlw evaluate writes"):
+        load_recipe(tmp_path / "recipe.yaml")
+    (tmp_path / "recipe.yaml").write_text(TURNED + "checkpoint: {monitor: validation/nats_per_token}\n")
+    load_recipe(tmp_path / "recipe.yaml")
 
 
 def test_a_text_is_turned_into_another(tmp_path: Path) -> None:
