@@ -46,7 +46,9 @@ class EncoderDecoder(nn.Module):
         for layer in self.decoder:
             assert isinstance(layer, Layer)
             x_BTD, _ = layer(x_BTD, turn_TE, read=(layer.across.seen(memory_BSD), is_read), is_causal=True)
-        copied = None if self.copier is None else (self._copy_keys(token_BS, memory_BSD), is_read[:, 0, 0], token_BS)
+        copied = None
+        if self.copier is not None:
+            copied = self.copier.keys(memory_BSD, self._vectors(token_BS)), is_read[:, 0, 0], token_BS
         return self._logits(x_BTD, copied)
 
     def begin(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -68,7 +70,8 @@ class EncoderDecoder(nn.Module):
             "is_read": is_read[:, 0, 0],
         }
         if self.copier is not None:
-            state |= {"copy_keys": self._copy_keys(token_BS, memory_BSD), "tokens_read": token_BS}
+            keys_BSD = self.copier.keys(memory_BSD, self._vectors(token_BS))
+            state |= {"copy_keys": keys_BSD, "tokens_read": token_BS}
         return state
 
     def step(self, token_BT: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -99,12 +102,12 @@ class EncoderDecoder(nn.Module):
             x_BSD, _ = layer(x_BSD, turn_SE, is_read)
         return self.memory_norm(x_BSD), is_read
 
-    def _copy_keys(self, token_BS: Tensor, memory_BSD: Tensor) -> Tensor:
-        assert self.copier is not None
-        return self.copier.keys(memory_BSD, self.embedded_norm(F.embedding(token_BS.long(), self.token_VD)))
-
     def _embed(self, token_BT: Tensor) -> Tensor:
-        x_BTD: Tensor = self.dropout(self.embedded_norm(F.embedding(token_BT.long(), self.token_VD)))
+        x_BTD: Tensor = self.dropout(self._vectors(token_BT))
+        return x_BTD
+
+    def _vectors(self, token_BT: Tensor) -> Tensor:
+        x_BTD: Tensor = self.embedded_norm(F.embedding(token_BT.long(), self.token_VD))
         return x_BTD
 
     def _logits(self, x_BTD: Tensor, copied: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:

@@ -301,7 +301,7 @@ evaluate: {metrics: [bleu, chrf, rouge_l, cer]}
 
 
 def test_a_score_of_what_is_written_chooses_no_checkpoint(tmp_path: Path) -> None:
-    """Validations in training do not write: a monitor that never had a value would keep the last step, silently."""
+    """Validations in training do not write: such a monitor never has a value."""
     (tmp_path / "recipe.yaml").write_text(TURNED + "checkpoint: {monitor: validation/chrf}\n")
     with pytest.raises(RecipeError, match="chrf judges what is written, and only dlw evaluate writes"):
         load_recipe(tmp_path / "recipe.yaml")
