@@ -48,6 +48,7 @@ class Style:
     top_k: int = 0
     top_p: float = 1.0
     repetition_penalty: float = 1.0
+    candidates: int = 1
     beams: int = 1
     length_penalty: float = 1.0
     seed: int = 0
@@ -78,7 +79,9 @@ def write(
             found = _beam_search(writer, own, prompt_BT, style, banned)
         else:
             steps = list(stream(writer, own, prompt_BT, style, banned, numbers[rows], is_over))
-            found = _cut(np.stack(steps, axis=1), style.end) if steps else [np.zeros(0, np.int32)] * len(rows)
+            drawn = _cut(np.stack(steps, axis=1), style.end)
+            groups = (drawn[at : at + style.candidates] for at in range(0, len(drawn), style.candidates))
+            found = [group[consensus(group)] for group in groups]
         for row, tokens in zip(rows, found, strict=True):
             written[row] = tokens
     return written
@@ -95,26 +98,32 @@ def stream(
 ) -> Iterator[np.ndarray]:
     """Yield the next token of each row, int32 [B], until all have ended; a row that has ended goes on with the end.
 
-    `rows` seed the draws. `is_over`, asked after each token, ends a row early.
+    `rows` seed the draws. `is_over`, asked after each token, ends a row early. Each row is written `style.candidates`
+    times, one behind the other.
     """
-    draws = [np.random.Generator(np.random.Philox(key=[style.seed, int(row)])) for row in rows]
+    keys = ([style.seed, int(row) * style.candidates + each] for row in rows for each in range(style.candidates))
+    draws = [np.random.Generator(np.random.Philox(key=key)) for key in keys]
     logits_BV, state = _read_prompt(writer, inputs, prompt_BT, style)
-    has_ended = np.zeros(len(prompt_BT), dtype=bool)
-    past_BT = prompt_BT
+    place_B = np.repeat(np.arange(len(prompt_BT)), style.candidates)
+    logits_BV, state, prompt_BT = logits_BV[place_B], _rows(state, place_B), prompt_BT[place_B]
+    past_BT, open_B = prompt_BT, np.arange(len(prompt_BT))
     for count in range(style.max_tokens):
         scores_BV = _allowed(logits_BV, banned)
         if style.repetition_penalty != 1:
-            scores_BV = _penalised(scores_BV, past_BT, style)
-        token_B = choose(scores_BV, style, np.array([draw.random() for draw in draws]))
-        token_B = np.where(has_ended, style.end, token_B).astype(np.int32)
-        has_ended |= token_B == style.end
+            scores_BV = _penalised(scores_BV, past_BT[open_B], style)
+        token_B = np.full(len(prompt_BT), style.end, np.int32)
+        token_B[open_B] = choose(scores_BV, style, np.array([draws[row].random() for row in open_B]))
         yield token_B
         past_BT = np.concatenate([past_BT, token_B[:, None]], axis=1)
-        for row in np.flatnonzero(~has_ended):
-            has_ended[row] = is_over(prompt_BT[row], past_BT[row, prompt_BT.shape[1] :])
-        if has_ended.all() or count + 1 == style.max_tokens:
+        goes_on = [
+            token_B[row] != style.end and not is_over(prompt_BT[row], past_BT[row, prompt_BT.shape[1] :])
+            for row in open_B
+        ]
+        if not any(goes_on) or count + 1 == style.max_tokens:
             return
-        logits_BV, state = writer.step(token_B[:, None], _recent(state, style.window))
+        if not all(goes_on):
+            open_B, state = open_B[goes_on], _rows(state, np.flatnonzero(goes_on))
+        logits_BV, state = writer.step(token_B[open_B, None], _recent(state, style.window))
 
 
 def choose(logits_BV: np.ndarray, style: Style, draw_B: np.ndarray) -> np.ndarray:
@@ -122,18 +131,38 @@ def choose(logits_BV: np.ndarray, style: Style, draw_B: np.ndarray) -> np.ndarra
     temperature, top-k and top-p (nucleus sampling: Holtzman et al. 2020, arXiv:1904.09751)."""
     if style.temperature == 0:
         return np.asarray(logits_BV.argmax(axis=1))
-    order_BV = np.argsort(-logits_BV, axis=1, kind="stable")
+    order_BV = _likeliest(logits_BV, style.top_k or logits_BV.shape[1])
     sorted_BV = np.take_along_axis(logits_BV, order_BV, axis=1).astype(np.float64)
     with np.errstate(over="ignore"):  # a temperature of almost nothing leaves the likeliest alone
         share_BV = np.exp(log_softmax((sorted_BV - sorted_BV[:, :1]) / style.temperature))
-    if style.top_k:
-        share_BV[:, style.top_k :] = 0
     before_BV = np.cumsum(share_BV, axis=1) - share_BV
     share_BV[before_BV >= style.top_p * share_BV.sum(axis=1, keepdims=True)] = 0
     total_BV = np.cumsum(share_BV, axis=1)
     place_B = (total_BV <= draw_B[:, None] * total_BV[:, -1:]).sum(axis=1)
     last_B = (share_BV > 0).sum(axis=1) - 1
     return np.take_along_axis(order_BV, np.minimum(place_B, last_B)[:, None], axis=1)[:, 0]
+
+
+def consensus(texts: Sequence[np.ndarray]) -> int:
+    """Return the place of the text that is most like the others, int32 [T] each: the least expected loss where the
+    texts are draws (minimum Bayes risk: Kumar and Byrne 2004, aclanthology.org/N04-1022; Eikema and Aziz 2020,
+    aclanthology.org/2020.coling-main.398).
+
+    How like two are is the F-measure of their longest common subsequence, as in ROUGE-L.
+    """
+    length_N = np.array([len(text) for text in texts])
+    steps = int(length_N.max())
+    token_NT = np.full((len(texts), steps), -1, np.int32)
+    for text, row_T in zip(texts, token_NT, strict=True):
+        row_T[: len(text)] = text
+    common_NNT = np.zeros((len(texts), len(texts), steps + 1), np.int32)
+    for step in range(steps):
+        token_N11 = token_NT[:, step, None, None]
+        longer_NNT = common_NNT[:, :, :-1] + ((token_N11 == token_NT) & (token_N11 >= 0))
+        common_NNT[:, :, 1:] = np.maximum.accumulate(np.maximum(common_NNT[:, :, 1:], longer_NNT), axis=2)
+    both_NN = length_N[:, None] + length_N
+    like_NN = np.where(both_NN > 0, 2 * common_NNT[:, :, -1] / np.maximum(both_NN, 1), 1.0)
+    return int(like_NN.sum(axis=1).argmax())
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -162,9 +191,7 @@ def _beam_search(
     for length in range(1, style.max_tokens + 1):
         total = score_BK[:, :, None] + log_softmax(_allowed(logits, banned)).reshape(len(open_B), beams, -1)
         flat = total.reshape(len(open_B), -1)
-        most = min(2 * beams, flat.shape[1])
-        top = np.sort(np.argpartition(-flat, most - 1, axis=1)[:, :most], axis=1)
-        top = np.take_along_axis(top, np.argsort(-np.take_along_axis(flat, top, axis=1), axis=1, kind="stable"), axis=1)
+        top = _likeliest(flat, 2 * beams)
         score, beam, token = np.take_along_axis(flat, top, axis=1), top // total.shape[2], top % total.shape[2]
         is_end = token == style.end
         for row, rank in zip(*np.nonzero(is_end[:, :beams] & np.isfinite(score[:, :beams])), strict=True):
@@ -187,6 +214,15 @@ def _beam_search(
         state = _recent(_rows(state, from_BK), style.window)
         logits, state = writer.step(text_BKT[:, :, -1].reshape(-1, 1).astype(np.int32), state)
     return [tokens.astype(np.int32) for _, tokens in best]
+
+
+def _likeliest(score_BV: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of the `count` highest scores of each row, int64 [B, count], the highest first."""
+    if count >= score_BV.shape[1]:
+        return np.argsort(-score_BV, axis=1, kind="stable")
+    top = np.sort(np.argpartition(-score_BV, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(score_BV, top, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(top, order, axis=1)
 
 
 def _read_prompt(writer: Writer, inputs: Arrays, prompt_BT: np.ndarray, style: Style) -> tuple[np.ndarray, State]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "seed")
+DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "candidates", "seed")
 """Options without effect in a beam search."""
 
 
@@ -34,6 +34,9 @@ class WritingSettings(TaskSettings):
     top_p: float = Field(1.0, gt=0, le=1, description="Draw from the likeliest tokens that hold this probability.")
     repetition_penalty: float = Field(
         1.0, ge=1, le=100, description="Above 1, tokens that were already written become less likely."
+    )
+    candidates: int = Field(
+        1, ge=1, le=1024, description="Above 1, so many texts are drawn, and the one most like the others is taken."
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Decides what is drawn.")
     beams: int = Field(1, ge=1, le=256, description="Above 1, the best text of a beam search of this width.")
@@ -52,18 +55,23 @@ class WritingSettings(TaskSettings):
             raise ValueError(f"{', '.join(idle)}: no effect where beams is above 1, nothing is drawn; set beams to 1")
         if self.beams == 1 and "length_penalty" in given and self._differs("length_penalty"):
             raise ValueError("length_penalty: no effect unless beams is above 1")
+        if self.candidates > 1 and (self.temperature == 0 or self.top_k == 1):
+            raise ValueError("candidates: no effect where the likeliest token is taken; they would all be the same")
         if any(not word for word in self.stop):
             raise ValueError("stop: an empty word would end every text at once")
         return self
 
     def told(self) -> str:
         """Say how tokens are chosen, and how many at most."""
+        return f"{self.way()}, {self.max_tokens:,} tokens at most"
+
+    def way(self) -> str:
+        """Say how tokens are chosen."""
         if self.beams > 1:
-            how = f"beam search of width {self.beams}, length penalty {self.length_penalty:g}"
-        else:
-            drawing = f"top_k {self.top_k}, top_p {self.top_p:g}, repetition_penalty {self.repetition_penalty:g}"
-            how = f"temperature {self.temperature:g}, {drawing}, seed {self.seed}"
-        return f"{how}, {self.max_tokens:,} tokens at most"
+            return f"beam search of width {self.beams}, length penalty {self.length_penalty:g}"
+        drawing = f"top_k {self.top_k}, top_p {self.top_p:g}, repetition_penalty {self.repetition_penalty:g}"
+        chosen = f", of {self.candidates} candidates the one most like the others" if self.candidates > 1 else ""
+        return f"temperature {self.temperature:g}, {drawing}, seed {self.seed}{chosen}"
 
     def _differs(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)

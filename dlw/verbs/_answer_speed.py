@@ -39,9 +39,9 @@ def measure(
     targets: Sequence[Path], batch_sizes: Sequence[int], threads: int | None, code: Sequence[Path]
 ) -> list[dict[str, Any]]:
     """Return for each target `cold_start_seconds` and `cold_start_cpu_seconds` (medians), `peak_memory_bytes`,
-    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), `beams`, and for each
-    batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, or of `tokens_per_second` the speed of
-    writing."""
+    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), `way` (how tokens are
+    chosen), and for each batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, or of
+    `tokens_per_second` the speed of writing."""
     with ExitStack() as stack:
         workers, results = [], []
         for target in targets:
@@ -168,7 +168,7 @@ def call_seconds(call: Callable[[], object], turns: int, is_warm: bool) -> list[
 
 def writing_speed(answerer: Answerer, rows: int) -> float:
     """Return tokens per second, over all of some rows that are written side by side as the task writes, none of which
-    ends early; of a beam search the best text's tokens count."""
+    ends early; of beams and candidates the tokens of the text that is taken count."""
     import numpy as np
 
     from dlw.search import write
@@ -202,7 +202,7 @@ def _open(request: Mapping[str, Any]) -> tuple[Answerer, dict[str, Any]]:
         "imports_torch": "torch" in sys.modules,
         "sound_seconds": sum(seconds_of(s)[0] for s in answerer.fitted.inputs.values() if s.kind == "sound"),
         "is_written": answerer.writer is not None,
-        "beams": answerer.task.writing.beams if answerer.task.writing else 1,
+        "way": answerer.task.writing.way() if answerer.task.writing else "",
         "latency": {},
         "tokens_per_second": {},
     }

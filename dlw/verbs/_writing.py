@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 WRITTEN = "written"
 """Column of the texts that a network wrote."""
-ROWS_AT_ONCE = 64
-"""Rows that are written side by side."""
+ROWS_AT_ONCE, TEXTS_AT_ONCE = 64, 512
+"""Rows that are written side by side, and texts where each row has several candidates."""
 STOP_TOKENS = 8
 """Tokens that a character of a stop word takes at most: up to four bytes, and tokens around the word."""
 UNFINISHED = "\ufffd"
@@ -59,9 +59,10 @@ class Scribe:
         total = len(next(iter(inputs.values())))
         order = np.argsort(sum((lengths(inputs[name], kind) for name, kind in ragged.items()), np.zeros(total)))
         found = [""] * total
-        starts = range(0, total, ROWS_AT_ONCE)
+        at_once = max(1, min(ROWS_AT_ONCE, TEXTS_AT_ONCE // self.style.candidates))
+        starts = range(0, total, at_once)
         for start in starts[self.team.rank :: self.team.size] if self.team else starts:
-            rows = order[start : start + ROWS_AT_ONCE]
+            rows = order[start : start + at_once]
             piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
             written = write(self.writer, piece, prompts, self.style, self.task.banned, first + rows, self.is_over)
@@ -74,12 +75,12 @@ class Scribe:
         return found
 
     def stream(self, arrays: Arrays, number: int = 0) -> Iterator[str]:
-        """Yield the text of one row piece by piece as it is written; one that is searched comes whole.
+        """Yield the text of one row piece by piece as it is written; one that is searched or chosen comes whole.
 
         It is drawn like the row of this number in `texts`.
         """
-        if self.style.beams > 1:
-            yield from self.texts(arrays)
+        if self.style.beams > 1 or self.style.candidates > 1:
+            yield from self.texts(arrays, first=number)
             return
         prompt = self.prompt(arrays, 0)
         inputs = {name: array for name, array in arrays.items() if name != TARGET}

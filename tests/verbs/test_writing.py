@@ -105,12 +105,14 @@ def test_options_of_writing_change_for_one_call(run: Path) -> None:
     assert written("stop=[d]") == "c"
     assert len({written("temperature=3", f"seed={seed}") for seed in range(6)}) > 1
     assert written("beams=3").startswith("cd")
+    assert len(written("candidates=4", "temperature=1", "max_tokens=3")) == 3
     for wrong, told in (
         ("temprature=1", "did you mean temperature"),
         ("context=5", "has no option context"),
         ("temperature=-1", "temperature"),
         ("temperature", "expected NAME=VALUE"),
         ("length_penalty=2", "no effect unless beams"),
+        ("candidates=4", "no effect where the likeliest"),
     ):
         with pytest.raises(UsageError, match=told):
             written(wrong)
