@@ -42,6 +42,8 @@ class Ask:
     """Of nats: the encoded target of the test rows, whose chance is asked for."""
     read_texts: Sequence[str] = ()
     """Of texts: what the test rows hold, as it was given."""
+    learned_from: Sequence[str] = ()
+    """Of texts: what the training rows hold, as it was given."""
     learned_texts: Sequence[str] = ()
     """Of texts: the answers of the training rows."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -149,10 +148,14 @@ def _with_texts(ask: Ask, fitted: Fitted, train: pa.Table, rows: pa.Table, test:
     if ask.kind != "texts":
         return ask
     column = next(column.name for column in fitted.columns if column.role == "input")
-    read, learned = rows[column].to_pylist(), train[fitted.target.columns[0]].to_pylist()
-    return replace(ask, read_texts=_texts(read), learned_texts=_texts(learned))
+    return replace(
+        ask,
+        read_texts=_texts(rows[column]),
+        learned_from=_texts(train[column]),
+        learned_texts=_texts(train[fitted.target.columns[0]]),
+    )
 
 
-def _texts(values: Sequence[Any]) -> list[str]:
+def _texts(column: pa.ChunkedArray) -> list[str]:
     """Return values as text; a missing one is an empty text, as the field reads it."""
-    return ["" if value is None else str(value) for value in values]
+    return ["" if value is None else str(value) for value in column.to_pylist()]

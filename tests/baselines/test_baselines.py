@@ -109,6 +109,7 @@ def ask(name: str, kind: str) -> Ask:
         season=4,
         truth=truth(kind, arrays(TEST_ROWS, 1)) if kind == "nats" else None,
         read_texts=[f"one two {row}" for row in range(TEST_ROWS)] if kind == "texts" else (),
+        learned_from=[f"one two {row}" for row in range(len(words) * (TRAIN_ROWS // 3))] if kind == "texts" else (),
         learned_texts=words * (TRAIN_ROWS // 3) if kind == "texts" else (),
     )
 
@@ -117,6 +118,24 @@ def answer(name: str, kind: str) -> Any:
     train, test, asked = arrays(TRAIN_ROWS, 0), arrays(TEST_ROWS, 1), ask(name, kind)
     picked = [{key: part[key] for key in asked.specs} for part in (train, test)]
     return answered(registry.load("baselines", name).predict, picked[0], truth(kind, train), picked[1], asked)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (["one two three"], 3),
+        (["ONE two four"], 4),
+        (["two", "two three", "three"], 3),
+        (["six seven"], 1),
+        (["", ""], 1),
+    ],
+)
+def test_the_lead_is_as_long_as_serves_the_training_rows(answers: list[str], words: int) -> None:
+    text = "one two three four five"
+    texts = Ask("texts", 1, {}, read_texts=[text, "a"], learned_from=[text] * len(answers), learned_texts=answers)
+    found = registry.load("baselines", "lead").predict({}, np.zeros(0), {}, texts)
+    assert found.prediction.tolist() == [" ".join(text.split()[:words]), "a"]
+    assert f"first {words} words" in found.note
 
 
 def test_flags_of_the_processor_are_no_warnings() -> None:

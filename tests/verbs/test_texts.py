@@ -184,4 +184,5 @@ def test_baselines_read_a_missing_text_as_an_empty_one() -> None:
         columns=[SimpleNamespace(name="source", role="input")], target=SimpleNamespace(columns=["said"])
     )
     ask = _baseline._with_texts(Ask("texts", 1, {}, (), 0), fitted, values, values, {})
-    assert (list(ask.read_texts), list(ask.learned_texts)) == (["a b", ""], ["x", ""])
+    assert ask.read_texts == ask.learned_from == ["a b", ""]
+    assert ask.learned_texts == ["x", ""]
