@@ -16,6 +16,8 @@ from dlw.specs import Arrays
 
 IsOver = Callable[[np.ndarray, np.ndarray], bool]
 """Whether what was written after a prompt ends here; both int32 [T]."""
+Pick = Callable[[np.ndarray, Sequence[np.ndarray]], int]
+"""Which of the candidates after a prompt is taken; int32 [T] each."""
 State = dict[str, Any]
 """What a network remembers of the tokens so far: arrays with the rows on the first axis. `keys` and `values` have the
 steps on axis 3, the oldest first."""
@@ -62,11 +64,12 @@ def write(
     banned: Sequence[int] = (),
     numbers: np.ndarray | None = None,
     is_over: IsOver = lambda prompt_T, token_T: False,
+    pick: Pick = lambda prompt_T, candidates: 0,
 ) -> list[np.ndarray]:
     """Return what is written after each row's prompt, int32, without the end; rows go together by prompt length.
 
     `banned` are ids that are never written; `numbers` [rows] seed the draws, from 0 on by default. A row that `is_over`
-    is written no further; a beam search does not ask.
+    is written no further; a beam search does not ask. `pick` chooses where `style.candidates` are drawn.
     """
     numbers = np.arange(len(prompts)) if numbers is None else numbers
     written: list[np.ndarray] = [np.zeros(0, np.int32)] * len(prompts)
@@ -80,8 +83,8 @@ def write(
         else:
             steps = list(stream(writer, own, prompt_BT, style, banned, numbers[rows], is_over))
             drawn = _cut(np.stack(steps, axis=1), style.end)
-            groups = (drawn[at : at + style.candidates] for at in range(0, len(drawn), style.candidates))
-            found = [group[consensus(group)] for group in groups]
+            groups = [drawn[at : at + style.candidates] for at in range(0, len(drawn), style.candidates)]
+            found = [group[pick(prompt, group)] for prompt, group in zip(prompt_BT, groups, strict=True)]
         for row, tokens in zip(rows, found, strict=True):
             written[row] = tokens
     return written
@@ -141,28 +144,6 @@ def choose(logits_BV: np.ndarray, style: Style, draw_B: np.ndarray) -> np.ndarra
     place_B = (total_BV <= draw_B[:, None] * total_BV[:, -1:]).sum(axis=1)
     last_B = (share_BV > 0).sum(axis=1) - 1
     return np.take_along_axis(order_BV, np.minimum(place_B, last_B)[:, None], axis=1)[:, 0]
-
-
-def consensus(texts: Sequence[np.ndarray]) -> int:
-    """Return the place of the text that is most like the others, int32 [T] each: the least expected loss where the
-    texts are draws (minimum Bayes risk: Kumar and Byrne 2004, aclanthology.org/N04-1022; Eikema and Aziz 2020,
-    aclanthology.org/2020.coling-main.398).
-
-    How like two are is the F-measure of their longest common subsequence, as in ROUGE-L.
-    """
-    length_N = np.array([len(text) for text in texts])
-    steps = int(length_N.max())
-    token_NT = np.full((len(texts), steps), -1, np.int32)
-    for text, row_T in zip(texts, token_NT, strict=True):
-        row_T[: len(text)] = text
-    common_NNT = np.zeros((len(texts), len(texts), steps + 1), np.int32)
-    for step in range(steps):
-        token_N11 = token_NT[:, step, None, None]
-        longer_NNT = common_NNT[:, :, :-1] + ((token_N11 == token_NT) & (token_N11 >= 0))
-        common_NNT[:, :, 1:] = np.maximum.accumulate(np.maximum(common_NNT[:, :, 1:], longer_NNT), axis=2)
-    both_NN = length_N[:, None] + length_N
-    like_NN = np.where(both_NN > 0, 2 * common_NNT[:, :, -1] / np.maximum(both_NN, 1), 1.0)
-    return int(like_NN.sum(axis=1).argmax())
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

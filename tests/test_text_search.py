@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dlw.search import State, Style, choose, consensus, log_softmax, stream, write
+from dlw.search import State, Style, choose, log_softmax, stream, write
 from dlw.specs import Arrays
 
 END, WORDS = 3, 7
@@ -82,36 +83,20 @@ def test_a_row_that_is_over_ends_and_the_others_go_on() -> None:
     assert len({len(text) for text in found}) > 2
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the F-measure of the longest common subsequence, by its recurrence."""
-    common = np.zeros((len(one) + 1, len(other) + 1))
-    for i, j in product(range(len(one)), range(len(other))):
-        longer = max(common[i, j + 1], common[i + 1, j])
-        common[i + 1, j + 1] = common[i, j] + 1 if one[i] == other[j] else longer
-    both = len(one) + len(other)
-    return float(2 * common[-1, -1] / both) if both else 1.0
+def test_of_candidates_the_one_that_is_picked_is_written() -> None:
+    style, prompt = Style(END, window=8, max_tokens=5, candidates=8), np.array([END], np.int32)
+    asked: list[list[list[int]]] = []
 
+    def pick(prompt_T: np.ndarray, candidates: Sequence[np.ndarray]) -> int:
+        assert prompt_T.tolist() == [END]
+        asked.append([text.tolist() for text in candidates])
+        return len(asked)
 
-def test_the_consensus_is_most_like_the_others() -> None:
-    chance, places = np.random.default_rng(0), set()
-    for _ in range(200):
-        texts = [chance.integers(0, 5, chance.integers(0, 8)).astype(np.int32) for _ in range(6)]
-        mean = np.array([np.mean([likeness(one, other) for other in texts]) for one in texts])
-        place = consensus(texts)
-        assert mean[place] == pytest.approx(mean.max(), abs=1e-12)
-        places.add(place)
-    assert len(places) == 6
-    assert consensus([np.zeros(0, np.int32)] * 3) == 0
-
-
-def test_of_candidates_the_consensus_is_written() -> None:
-    many = texts(rows=40, candidates=8)
-    assert many[:3] == texts(rows=3, candidates=8)
-    style = Style(END, window=8, max_tokens=5, candidates=8)
-    drawn = np.stack(list(stream(Chain(), {"x": np.zeros(1)}, np.array([[END]], np.int32), style, (1,))), axis=1)
-    every = [row[: [*row, END].index(END)] for row in drawn]
-    assert len({row.tobytes() for row in every}) > 3
-    assert many[0] == every[consensus(every)].tolist()
+    found = write(Chain(), {"x": np.zeros(3)}, [prompt] * 3, style, banned=(1,), pick=pick)
+    assert [text.tolist() for text in found] == [texts[place] for place, texts in enumerate(asked, 1)]
+    assert min(len({tuple(text) for text in texts}) for texts in asked) > 3
+    drawn = np.stack(list(stream(Chain(), {"x": np.zeros(1)}, prompt[None], style, (1,), rows=[2])), axis=1)
+    assert asked[2] == [row[: [*row, END].index(END)].tolist() for row in drawn]
 
 
 def test_draws_have_the_chances_of_the_logits() -> None:

@@ -182,7 +182,7 @@ def writing_speed(answerer: Answerer, rows: int) -> float:
     banned = (*answerer.task.banned, answerer.task.output.end)
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < MEASURE_SECONDS:
-        count += sum(map(len, write(answerer.writer, inputs, prompts, style, banned)))
+        count += sum(map(len, write(answerer.writer, inputs, prompts, style, banned, pick=scribe.pick)))
     return count / (time.perf_counter() - start)
 
 

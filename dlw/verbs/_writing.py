@@ -14,6 +14,7 @@ from dlw.search import Style, Writer, stream, write
 from dlw.specs import TARGET, Arrays, ragged_kinds
 from dlw.tasks._base import Task
 from dlw.tasks._writing import WritingSettings
+from dlw.verbs._consensus import consensus
 from dlw.verbs._fitted import Column, Fitted
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Scribe:
             rows = order[start : start + at_once]
             piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
-            written = write(self.writer, piece, prompts, self.style, self.task.banned, first + rows, self.is_over)
+            written = write(
+                self.writer, piece, prompts, self.style, self.task.banned, first + rows, self.is_over, self.pick
+            )
             for row, prompt, tokens in zip(rows, prompts, written, strict=True):
                 found[row] = self.said(self.text(prompt, tokens))
             progress(start + len(rows), total)
@@ -118,6 +121,10 @@ class Scribe:
             return False
         last = tokens[-STOP_TOKENS * max(map(len, words)) :]  # to read all of it after each token would take too long
         return self._is_stopped(self._decode([last])[0]) and self._is_stopped(self.text(prompt, tokens))
+
+    def pick(self, prompt: np.ndarray, candidates: Sequence[np.ndarray]) -> int:
+        """Return which of the texts drawn after a prompt is taken; see search.Pick."""
+        return consensus([self.said(self.text(prompt, tokens)) for tokens in candidates]) if candidates[1:] else 0
 
     def said(self, text: str) -> str:
         """Return a text up to the first of the stop words, and without half a character at its end."""
