@@ -22,6 +22,8 @@ State = dict[str, Any]
 """What a network remembers of the tokens so far: arrays with the rows on the first axis. `keys` and `values` have the
 steps on axis 3, the oldest first."""
 CACHES = ("keys", "values")
+CANDIDATES_AT_ONCE = 512
+"""Texts that are drawn side by side where rows have several candidates."""
 PROMPT_AT_ONCE = 256
 """Tokens of a prompt that are read in one piece."""
 
@@ -74,8 +76,9 @@ def write(
     numbers = np.arange(len(prompts)) if numbers is None else numbers
     written: list[np.ndarray] = [np.zeros(0, np.int32)] * len(prompts)
     lengths = np.array([len(prompt) for prompt in prompts])
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
+    at_once = max(1, CANDIDATES_AT_ONCE // style.candidates) if style.candidates > 1 else len(prompts)
+    alike = (np.flatnonzero(lengths == length) for length in np.unique(lengths))
+    for rows in (some[start : start + at_once] for some in alike for start in range(0, len(some), at_once)):
         prompt_BT = np.stack([prompts[int(row)] for row in rows]).astype(np.int32)
         own = {name: array[rows] for name, array in inputs.items()}
         if style.beams > 1:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlw import search
 from dlw.search import State, Style, choose, log_softmax, stream, write
 from dlw.specs import Arrays
 
@@ -83,7 +84,9 @@ def test_a_row_that_is_over_ends_and_the_others_go_on() -> None:
     assert len({len(text) for text in found}) > 2
 
 
-def test_of_candidates_the_one_that_is_picked_is_written() -> None:
+@pytest.mark.parametrize("at_once", [1, 16, 512])
+def test_of_candidates_the_one_that_is_picked_is_written(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(search, "CANDIDATES_AT_ONCE", at_once)
     style, prompt = Style(END, window=8, max_tokens=5, candidates=8), np.array([END], np.int32)
     asked: list[list[list[int]]] = []
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 512
 """Tokens of a row: training may have had far longer ones."""
 WRITTEN_TOKENS = 256
+"""Tokens of each text whose speed is measured; fewer where the task turns texts into ones that are shorter."""
 COLD_STARTS = 3
 TURNS = 5
 """Of each target at each batch size, where there are several."""
@@ -39,9 +40,9 @@ def measure(
     targets: Sequence[Path], batch_sizes: Sequence[int], threads: int | None, code: Sequence[Path]
 ) -> list[dict[str, Any]]:
     """Return for each target `cold_start_seconds` and `cold_start_cpu_seconds` (medians), `peak_memory_bytes`,
-    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), `way` (how tokens are
-    chosen), and for each batch size of `latency` the milliseconds `p50`, `p95`, `p99` of a call, or of
-    `tokens_per_second` the speed of writing."""
+    `model_bytes`, `format`, `imports_torch`, `sound_seconds` (of the recordings of a row), `written_tokens` and `way`
+    (how many are written, and how they are chosen), and for each batch size of `latency` the milliseconds `p50`, `p95`,
+    `p99` of a call, or of `tokens_per_second` the speed of writing."""
     with ExitStack() as stack:
         workers, results = [], []
         for target in targets:
@@ -178,12 +179,19 @@ def writing_speed(answerer: Answerer, rows: int) -> float:
     scribe = Scribe(answerer.task, answerer.fitted, answerer.writer)
     inputs = random_rows(answerer.fitted.inputs, rows)
     prompts = [np.array([answerer.task.output.end], np.int32)] * rows
-    style = replace(scribe.style, max_tokens=WRITTEN_TOKENS)
+    style = replace(scribe.style, max_tokens=written_tokens(answerer))
     banned = (*answerer.task.banned, answerer.task.output.end)
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < MEASURE_SECONDS:
         count += sum(map(len, write(answerer.writer, inputs, prompts, style, banned, pick=scribe.pick)))
     return count / (time.perf_counter() - start)
+
+
+def written_tokens(answerer: Answerer) -> int:
+    """Return how many tokens `writing_speed` writes in each text; 0 where nothing is written."""
+    if answerer.task.writing is None:
+        return 0
+    return min(WRITTEN_TOKENS, answerer.task.writing.max_tokens) if answerer.task.output.is_told else WRITTEN_TOKENS
 
 
 def _open(request: Mapping[str, Any]) -> tuple[Answerer, dict[str, Any]]:
@@ -202,6 +210,7 @@ def _open(request: Mapping[str, Any]) -> tuple[Answerer, dict[str, Any]]:
         "imports_torch": "torch" in sys.modules,
         "sound_seconds": sum(seconds_of(s)[0] for s in answerer.fitted.inputs.values() if s.kind == "sound"),
         "is_written": answerer.writer is not None,
+        "written_tokens": written_tokens(answerer),
         "way": answerer.task.writing.way() if answerer.task.writing else "",
         "latency": {},
         "tokens_per_second": {},

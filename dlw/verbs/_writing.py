@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 WRITTEN = "written"
 """Column of the texts that a network wrote."""
-ROWS_AT_ONCE, TEXTS_AT_ONCE = 64, 512
-"""Rows that are written side by side, and texts where each row has several candidates."""
+ROWS_AT_ONCE = 64
+"""Rows that are written side by side."""
 STOP_TOKENS = 8
 """Tokens that a character of a stop word takes at most: up to four bytes, and tokens around the word."""
 UNFINISHED = "\ufffd"
@@ -60,10 +60,9 @@ class Scribe:
         total = len(next(iter(inputs.values())))
         order = np.argsort(sum((lengths(inputs[name], kind) for name, kind in ragged.items()), np.zeros(total)))
         found = [""] * total
-        at_once = max(1, min(ROWS_AT_ONCE, TEXTS_AT_ONCE // self.style.candidates))
-        starts = range(0, total, at_once)
+        starts = range(0, total, ROWS_AT_ONCE)
         for start in starts[self.team.rank :: self.team.size] if self.team else starts:
-            rows = order[start : start + at_once]
+            rows = order[start : start + ROWS_AT_ONCE]
             piece = trimmed({name: array[rows] for name, array in inputs.items()}, ragged)
             prompts = [self.prompt(piece, place) for place in range(len(rows))]
             written = write(

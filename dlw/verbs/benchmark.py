@@ -150,8 +150,8 @@ def _alone(
         "cold start: from starting a process to its first answer, median of 3; without reading a row from a file",
         f"answers come from {'torch' if found['imports_torch'] else 'the runtime of ' + found['format']}"
         + ("" if found["imports_torch"] else ", torch is not imported"),
-        f"writing: {_answer_speed.WRITTEN_TOKENS} tokens after an empty prompt, with the cache, none ending early, by "
-        + found["way"]
+        f"writing: {found['written_tokens']} tokens after an empty prompt, with the cache, none ending early, by "
+        f"{found['way']}"
         if found["tokens_per_second"]
         else "throughput is batch size over p50",
     ]

@@ -238,12 +238,13 @@ def test_the_speed_of_writing_is_measured(run: Path) -> None:
 
 
 def test_the_speed_is_that_of_the_search_that_writes(run: Path) -> None:
-    """A network is asked for all beams of all rows."""
-    answerer = restyled(open_target(run), ["beams=3"])
-    assert answerer.writer is not None
-    counting = Counting(answerer.writer)
-    assert writing_speed(replace(answerer, writer=counting), 2) > 0
-    assert counting.most_rows == 6
+    """A network is asked for all beams, or all candidates, of all rows."""
+    for sets, rows in ((["beams=3"], 6), (["candidates=4", "temperature=1"], 8)):
+        answerer = restyled(open_target(run), sets)
+        assert answerer.writer is not None
+        counting = Counting(answerer.writer)
+        assert writing_speed(replace(answerer, writer=counting), 2) > 0
+        assert counting.most_rows == rows
 
 
 def test_nothing_is_put_around_a_text_that_is_continued(tmp_path: Path) -> None:
