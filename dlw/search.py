@@ -201,7 +201,8 @@ def _beam_search(
 
 
 def _likeliest(score_BV: np.ndarray, count: int) -> np.ndarray:
-    """Return the places of the `count` highest scores of each row, int64 [B, count], the highest first."""
+    """Return the places of the `count` highest scores of each row, int64 [B, count], the highest first; which of equal
+    ones are the last to count is left open."""
     if count >= score_BV.shape[1]:
         return np.argsort(-score_BV, axis=1, kind="stable")
     top = np.sort(np.argpartition(-score_BV, count - 1, axis=1)[:, :count], axis=1)

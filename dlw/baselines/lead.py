@@ -23,7 +23,7 @@ def predict(train: Arrays, target: np.ndarray, test: Arrays, ask: Ask) -> Answer
 def _best_count(pairs: list[tuple[str, str]]) -> int:
     """Return after how many words texts are closest to their answers on average."""
     total = np.zeros(MOST_WORDS)
-    for text, answer in pairs[:: 1 + len(pairs) // MOST_ROWS]:
+    for text, answer in pairs[:: max(1, -(-len(pairs) // MOST_ROWS))]:
         total += _closeness(text.casefold().split(), answer.casefold().split())
     return 1 + int(total.argmax())
 

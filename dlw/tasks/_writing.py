@@ -36,7 +36,7 @@ class WritingSettings(TaskSettings):
         1.0, ge=1, le=100, description="Above 1, tokens that were already written become less likely."
     )
     candidates: int = Field(
-        1, ge=1, le=1024, description="Above 1, so many texts are drawn, and the one most like the others is taken."
+        1, ge=1, le=1024, description="From 3 on, so many texts are drawn, and the one most like the others is taken."
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Decides what is drawn.")
     beams: int = Field(1, ge=1, le=256, description="Above 1, the best text of a beam search of this width.")
@@ -55,8 +55,11 @@ class WritingSettings(TaskSettings):
             raise ValueError(f"{', '.join(idle)}: no effect where beams is above 1, nothing is drawn; set beams to 1")
         if self.beams == 1 and "length_penalty" in given and self._differs("length_penalty"):
             raise ValueError("length_penalty: no effect unless beams is above 1")
+        if self.candidates == 2:
+            raise ValueError("candidates: two are as like each other; set candidates to 1, or to 3 or more")
         if self.candidates > 1 and (self.temperature == 0 or self.top_k == 1):
-            raise ValueError("candidates: no effect where the likeliest token is taken; they would all be the same")
+            told = "all the same where the likeliest token is taken"
+            raise ValueError(f"candidates: {told}; raise temperature and top_k, or set candidates to 1")
         if any(not word for word in self.stop):
             raise ValueError("stop: an empty word would end every text at once")
         return self

@@ -145,7 +145,7 @@ def _with_texts(ask: Ask, fitted: Fitted, train: pa.Table, rows: pa.Table, test:
     """Add what baselines of texts are asked about beside the encoded rows."""
     if ask.kind == "nats":
         return replace(ask, truth=test[TARGET])
-    if ask.kind != "texts":
+    if ask.kind != "texts" or any(spec.kind != "tokens" for spec in fitted.inputs.values()):
         return ask
     column = next(column.name for column in fitted.columns if column.role == "input")
     return replace(

@@ -18,12 +18,23 @@ def consensus(texts: Sequence[str]) -> int:
     aclanthology.org/W15-3049), whatever their case. Shape legend: N texts, P different pieces.
     """
     place: dict[str, int] = {}
-    found = [[place.setdefault(piece, len(place)) for piece in _pieces(text.casefold())] for text in texts]
-    count_NP = np.stack([np.bincount(np.array(own, np.int64), minlength=len(place)) for own in found])
-    total_N = count_NP.sum(axis=1)
-    shared_NN = np.stack([np.minimum(count_NP, own_P).sum(axis=1) for own_P in count_NP])
-    like_NN = 2 * shared_NN / np.maximum(total_N[:, None] + total_N, 1)
-    return int(like_NN.sum(axis=1).argmax())
+    found = [_counts([place.setdefault(piece, len(place)) for piece in _pieces(text.casefold())]) for text in texts]
+    total_N = np.array([count.sum() for _, count in found])
+    piece, count = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    owner = np.repeat(np.arange(len(texts)), [len(own) for own, _ in found])
+    like_N, count_P = np.zeros(len(texts)), np.zeros(len(place), np.int64)
+    for text, (own, own_count) in enumerate(found):
+        count_P[own] = own_count
+        shared_N = np.bincount(owner, np.minimum(count_P[piece], count), minlength=len(texts))
+        both_N = total_N + total_N[text]
+        like_N[text] = np.where(both_N > 0, 2 * shared_N / np.maximum(both_N, 1), 1).sum()
+        count_P[own] = 0
+    return int(like_N.argmax())
+
+
+def _counts(places: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pieces a text has, and how often each, both int64."""
+    return np.unique(np.array(places, np.int64), return_counts=True)
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -27,7 +27,8 @@ def restyled(answerer: Answerer, sets: Sequence[str]) -> Answerer:
     block = answerer.task_block
     changes = assigned(sets, list(WritingSettings.model_fields), "how a text is written")
     # Another way of choosing tokens leaves behind what the recipe says for its own.
-    idle = () if "beams" not in changes else ("length_penalty",) if changes["beams"] == 1 else DRAWING
+    idle = [] if "beams" not in changes else ["length_penalty"] if changes["beams"] == 1 else list(DRAWING)
+    idle += ["candidates"] if changes.get("temperature") == 0 or changes.get("top_k") == 1 else []
     options = {name: value for name, value in block.options.items() if name not in idle} | changes
     module = registry.load("tasks", block.type)
     refuse_faults(module, options)

@@ -150,7 +150,7 @@ def _alone(
         "cold start: from starting a process to its first answer, median of 3; without reading a row from a file",
         f"answers come from {'torch' if found['imports_torch'] else 'the runtime of ' + found['format']}"
         + ("" if found["imports_torch"] else ", torch is not imported"),
-        f"writing: {found['written_tokens']} tokens after an empty prompt, with the cache, none ending early, by "
+        f"writing: {found['written_tokens']} tokens after an empty prompt, with the cache, none ending early; "
         f"{found['way']}"
         if found["tokens_per_second"]
         else "throughput is batch size over p50",

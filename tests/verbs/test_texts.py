@@ -181,7 +181,9 @@ def test_new_recipes_and_auto_take_free_text(tmp_path: Path) -> None:
 def test_baselines_read_a_missing_text_as_an_empty_one() -> None:
     values: Any = {"source": pa.array(["a b", None]), "said": pa.array(["x", None])}
     fitted: Any = SimpleNamespace(
-        columns=[SimpleNamespace(name="source", role="input")], target=SimpleNamespace(columns=["said"])
+        columns=[SimpleNamespace(name="source", role="input")],
+        inputs={"text": SimpleNamespace(kind="tokens")},
+        target=SimpleNamespace(columns=["said"]),
     )
     ask = _baseline._with_texts(Ask("texts", 1, {}, (), 0), fitted, values, values, {})
     assert ask.read_texts == ask.learned_from == ["a b", ""]

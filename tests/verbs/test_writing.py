@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -26,6 +27,7 @@ from dlw.recipe.check import load_recipe
 from dlw.search import State, Writer
 from dlw.specs import Arrays
 from dlw.tasks import language_modeling
+from dlw.verbs import _writing
 from dlw.verbs._answer_speed import writing_speed
 from dlw.verbs._bundle import open_target
 from dlw.verbs._fitted import Column, Fitted
@@ -105,17 +107,38 @@ def test_options_of_writing_change_for_one_call(run: Path) -> None:
     assert written("stop=[d]") == "c"
     assert len({written("temperature=3", f"seed={seed}") for seed in range(6)}) > 1
     assert written("beams=3").startswith("cd")
-    assert len(written("candidates=4", "temperature=1", "max_tokens=3")) == 3
     for wrong, told in (
         ("temprature=1", "did you mean temperature"),
         ("context=5", "has no option context"),
         ("temperature=-1", "temperature"),
         ("temperature", "expected NAME=VALUE"),
         ("length_penalty=2", "no effect unless beams"),
-        ("candidates=4", "no effect where the likeliest"),
+        ("candidates=4", "raise temperature and top_k, or set candidates to 1"),
+        ("candidates=2", "or to 3 or more"),
     ):
         with pytest.raises(UsageError, match=told):
             written(wrong)
+
+
+def test_of_candidates_the_consensus_is_written(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def last(texts: Sequence[str]) -> int:
+        asked.append(list(texts))
+        return len(texts) - 1
+
+    monkeypatch.setattr(_writing, "consensus", last)
+    sets = ["candidates=4", "temperature=3"]
+    found = predict(run, [], text=["ab", "ab"], sets=sets).columns["written"]
+    assert [len(texts) for texts in asked] == [4, 4]
+    assert found == [texts[-1] for texts in asked]
+    assert asked[0] != asked[1]
+    talk = Correspondent(run, sets)
+    assert ["".join(talk.write("ab")) for _ in range(2)] == found
+    assert asked[2:] == asked[:2]
+    greedy = restyled(restyled(open_target(run), sets), ["temperature=0"]).task.writing
+    assert greedy is not None
+    assert greedy.candidates == 1
 
 
 def test_a_text_comes_piece_by_piece(run: Path) -> None:
