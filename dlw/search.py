@@ -43,7 +43,7 @@ class Writer(Protocol):
 @dataclass(frozen=True)
 class Style:
     """How tokens are chosen. A temperature of 0 takes the likeliest, as does `top_k` 1; 0 and 1 switch `top_k` and
-    `top_p` off. `window` is how many tokens the network looks back at most."""
+    `top_p` off. Each text is drawn `candidates` times. `window` is how many tokens the network looks back at most."""
 
     end: int
     window: int
@@ -71,7 +71,7 @@ def write(
     """Return what is written after each row's prompt, int32, without the end; rows go together by prompt length.
 
     `banned` are ids that are never written; `numbers` [rows] seed the draws, from 0 on by default. A row that `is_over`
-    is written no further; a beam search does not ask. `pick` chooses where `style.candidates` are drawn.
+    is written no further; a beam search does not ask. `pick` chooses among `style.candidates`, by default the first.
     """
     numbers = np.arange(len(prompts)) if numbers is None else numbers
     written: list[np.ndarray] = [np.zeros(0, np.int32)] * len(prompts)

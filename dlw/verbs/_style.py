@@ -26,15 +26,21 @@ def restyled(answerer: Answerer, sets: Sequence[str]) -> Answerer:
         raise UsageError(f"--set {sets[0]}: only networks that write have options that can be changed here")
     block = answerer.task_block
     changes = assigned(sets, list(WritingSettings.model_fields), "how a text is written")
-    # Another way of choosing tokens leaves behind what the recipe says for its own.
-    idle = [] if "beams" not in changes else ["length_penalty"] if changes["beams"] == 1 else list(DRAWING)
-    idle += ["candidates"] if changes.get("temperature") == 0 or changes.get("top_k") == 1 else []
-    options = {name: value for name, value in block.options.items() if name not in idle} | changes
+    options = {name: value for name, value in block.options.items() if name not in _left_behind(changes)} | changes
     module = registry.load("tasks", block.type)
     refuse_faults(module, options)
     changed = Block.model_validate({"type": block.type, **options})
     task = module.build(settings("tasks", changed), answerer.fitted.target)
     return replace(answerer, task=task, task_block=changed)
+
+
+def _left_behind(changes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the recipe says for its own way of choosing tokens, which another way has no use for."""
+    if changes.get("beams", 1) != 1:
+        return DRAWING
+    searched = ("length_penalty",) if "beams" in changes else ()
+    is_greedy = changes.get("temperature") == 0 or changes.get("top_k") == 1
+    return (*searched, "candidates") if is_greedy else searched
 
 
 def assigned(sets: Sequence[str], known: Sequence[str], what: str) -> dict[str, Any]:
